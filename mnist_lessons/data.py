@@ -1,0 +1,223 @@
+"""The digits, split and served in batches.
+
+torchvision reads the files; here the images become one tensor in memory, so that a
+batch is a single index operation. Built in lesson 1.
+"""
+
+import os
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+from torch.utils.data import (
+    BatchSampler,
+    DataLoader,
+    RandomSampler,
+    SequentialSampler,
+    TensorDataset,
+)
+from torchvision import datasets
+
+from mnist_lessons.files import data_folder, prepare
+
+DATASETS = {
+    "MNIST": (datasets.MNIST, {}),
+    "FashionMNIST": (datasets.FashionMNIST, {}),
+    "KMNIST": (datasets.KMNIST, {}),
+    "EMNIST-balanced": (datasets.EMNIST, {"split": "balanced"}),
+    "EMNIST-digits": (datasets.EMNIST, {"split": "digits"}),
+    "QMNIST": (datasets.QMNIST, {}),
+}
+
+
+class Digits(TensorDataset):
+    """Images and labels in memory, with what is known about them.
+
+    A `TensorDataset`, so `images, labels = digits[[0, 5, 9]]` is one index operation.
+
+    Attributes:
+        classes: the name of each class; `classes[label]` says what a label means.
+        mean, std: what was subtracted from the pixels and what they were divided by
+            after they were scaled to [0, 1].
+    """
+
+    def __init__(
+        self,
+        images: Tensor,
+        labels: Tensor,
+        classes: list[str],
+        mean: float,
+        std: float,
+    ) -> None:
+        super().__init__(images, labels)
+        self.classes, self.mean, self.std = classes, mean, std
+
+    @property
+    def images(self) -> Tensor:
+        """All images: float32, (count, 1, 28, 28)."""
+        return self.tensors[0]
+
+    @property
+    def labels(self) -> Tensor:
+        """All labels: int64, (count,)."""
+        return self.tensors[1]
+
+
+class Loaders(NamedTuple):
+    """Three `DataLoader`s: `train, valid, test = load_mnist()`."""
+
+    train: DataLoader
+    valid: DataLoader | None
+    test: DataLoader
+
+    @property
+    def classes(self) -> list[str]:
+        """The name of each class."""
+        return self.train.dataset.classes  # type: ignore[attr-defined]
+
+    @property
+    def mean(self) -> float:
+        """What was subtracted from every pixel, on the scale [0, 1]."""
+        return self.train.dataset.mean  # type: ignore[attr-defined]
+
+    @property
+    def std(self) -> float:
+        """What every pixel was then divided by."""
+        return self.train.dataset.std  # type: ignore[attr-defined]
+
+
+def load_mnist(
+    data_dir: str | os.PathLike | None = None,
+    batch_size: int = 128,
+    *,
+    dataset: str = "MNIST",
+    normalize: bool | tuple[float, float] = True,
+    valid_size: int = 10_000,
+    limit: int | None = None,
+    device: torch.device | str | None = None,
+    seed: int = 0,
+) -> Loaders:
+    """Load the digits and return one loader each for training, validation and test.
+
+    A batch is a pair: images, float32 of shape (batch, 1, 28, 28), and labels, int64
+    of shape (batch,). The training loader gives them in a new random order every epoch,
+    the other two always in the order of the files. Built in lesson 1.
+
+    Args:
+        data_dir: the folder that holds `MNIST/raw/`. Without it: the environment
+            variable `MNIST_LESSONS_DATA`, else the checkout's own `data/`, else a cache
+            folder. What is missing is downloaded; where the folder is read-only, the
+            unpacked files go to the cache.
+        batch_size: images a batch; the last batch of an epoch may be smaller.
+        dataset: one of `DATASETS`; all have 28x28 grey images.
+        normalize: `True` subtracts the mean of the training pixels and divides by
+            their standard deviation; `False` leaves pixels in [0, 1]; a pair
+            `(mean, std)` uses those numbers instead.
+        valid_size: how many images at the end of the training file are kept for
+            validation. With 0 all of them train and `valid` is `None`.
+        limit: keep only the first `limit` training images (after the validation images
+            are set apart; mean and standard deviation still come from all of them).
+        device: where the images live; the CPU where nothing is said.
+        seed: orders the training batches, nothing else. Two loaders with one seed give
+            the same batches, so build fresh loaders for each run of a comparison.
+
+    Raises:
+        ValueError: an argument makes no sense; the message says what would.
+        DataFileError: a file is damaged, or missing and cannot be downloaded. No file
+            is changed or deleted.
+    """
+    if dataset not in DATASETS:
+        raise ValueError(
+            f"dataset={dataset!r} is not known; choose one of {', '.join(DATASETS)}."
+        )
+    _check_count("batch_size", batch_size, at_least=1)
+    given = _mean_and_std(normalize)
+
+    dataset_class, options = DATASETS[dataset]
+    folder = prepare(dataset_class, options, data_folder(data_dir))
+    train, test = (
+        dataset_class(folder, train=is_train, **options) for is_train in (True, False)
+    )
+    _check_count("valid_size", valid_size, at_least=0, at_most=len(train) - 1)
+    split = len(train) - valid_size
+    if limit is not None:
+        _check_count("limit", limit, at_least=1, at_most=split)
+
+    train_images, train_labels = _as_tensors(train)
+    test_images, test_labels = _as_tensors(test)
+    pixels = train_images[:split]
+    mean, std = given or (pixels.mean().item(), pixels.std().item())
+    classes = [name.split(" - ")[0] for name in train.classes]
+
+    def digits(images: Tensor, labels: Tensor) -> Digits:
+        images = images.sub(mean).div_(std)
+        return Digits(images.to(device), labels.to(device), classes, mean, std)
+
+    def loader(data: Digits, shuffle: bool = False) -> DataLoader:
+        return make_loader(data, batch_size, shuffle=shuffle, seed=seed)
+
+    kept = split if limit is None else limit
+    valid = digits(train_images[split:], train_labels[split:]) if valid_size else None
+    return Loaders(
+        loader(digits(train_images[:kept], train_labels[:kept]), shuffle=True),
+        None if valid is None else loader(valid),
+        loader(digits(test_images, test_labels)),
+    )
+
+
+def make_loader(
+    digits: TensorDataset, batch_size: int, *, shuffle: bool, seed: int = 0
+) -> DataLoader:
+    """Serve a data set that is in memory, one index operation a batch.
+
+    A plain `DataLoader` fetches images one by one and glues them together. Here the
+    sampler hands over a whole batch of indices, and `batch_size=None` tells the loader
+    not to glue. It draws from a generator of its own, so iterating over it does not
+    disturb PyTorch's global random numbers. Built in lesson 1.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    order = (
+        RandomSampler(digits, generator=generator)
+        if shuffle
+        else SequentialSampler(digits)
+    )
+    batches = BatchSampler(order, batch_size, drop_last=False)
+    return DataLoader(digits, sampler=batches, batch_size=None, generator=generator)
+
+
+def _check_count(
+    name: str, value: int, *, at_least: int, at_most: int | None = None
+) -> None:
+    whole = isinstance(value, int) and not isinstance(value, bool)
+    if whole and value >= at_least and (at_most is None or value <= at_most):
+        return
+    limits = f"at least {at_least}" if at_most is None else f"{at_least} to {at_most}"
+    raise ValueError(f"{name}={value!r} does not work: give a whole number, {limits}.")
+
+
+def _mean_and_std(normalize: Any) -> tuple[float, float] | None:
+    """Return the two numbers asked for, or `None` for those of the training pixels."""
+    if normalize is True:
+        return None
+    if normalize is False:
+        return 0.0, 1.0
+    try:
+        mean, std = (float(number) for number in normalize)
+    except (TypeError, ValueError):
+        mean, std = 0.0, 0.0
+    if not std > 0:
+        raise ValueError(
+            f"normalize={normalize!r} does not work: give True, False, or a pair "
+            "(mean, std) with std above 0, such as (0.1307, 0.3081)."
+        )
+    return mean, std
+
+
+def _as_tensors(data: datasets.MNIST) -> tuple[Tensor, Tensor]:
+    """Return images in [0, 1], (count, 1, 28, 28), and labels, (count,)."""
+    images, labels = data.data, data.targets
+    if isinstance(data, datasets.EMNIST):
+        images = images.transpose(1, 2)  # EMNIST's files hold each image on its side
+    if labels.ndim == 2:
+        labels = labels[:, 0]  # QMNIST: the class, then seven facts about the writer
+    return images.unsqueeze(1).float().div_(255), labels.long()

@@ -1,0 +1,175 @@
+"""The training loop, the score of a model, and the record of a run.
+
+`fit` is plain PyTorch, the loop that lesson 2 writes by hand, with a progress bar and a
+record of each epoch.
+"""
+
+import random
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.optim.lr_scheduler import LRScheduler
+from torch.utils.data import DataLoader
+
+from mnist_lessons.history import History, Record, Recorder, Score
+from mnist_lessons.models import DigitClassifier
+
+
+def seed_everything(seed: int = 0) -> None:
+    """Seed Python's, NumPy's and PyTorch's random numbers, on every device.
+
+    On one machine the same seed then gives the same numbers. Another processor, or
+    another number of threads, adds floats in another order and ends close by.
+    """
+    random.seed(seed)
+    np.random.seed(seed)
+    torch.manual_seed(seed)
+
+
+def pick_device() -> torch.device:
+    """Return the fastest device: an NVIDIA GPU, else an Apple GPU, else the CPU."""
+    if torch.cuda.is_available():
+        return torch.device("cuda")
+    if torch.backends.mps.is_available():
+        return torch.device("mps")
+    return torch.device("cpu")
+
+
+def fit(
+    model: DigitClassifier,
+    train_loader: DataLoader,
+    valid_loader: DataLoader | None = None,
+    *,
+    epochs: int,
+    lr: float,
+    optimizer: Callable[..., torch.optim.Optimizer] = torch.optim.Adam,
+    schedule: Callable[[torch.optim.Optimizer, int], LRScheduler] | None = None,
+    label_smoothing: float = 0.0,
+    augment: Callable[[Tensor], Tensor] | None = None,
+    channels_last: bool = False,
+    autocast: bool = False,
+    log_every: int | None = None,
+    device: torch.device | str | None = None,
+    progress: bool = True,
+    on_epoch_end: Callable[[Record], Any] | None = None,
+) -> History:
+    """Train a model, and return the record of the run. Built in lesson 2.
+
+    Ctrl-C (or the notebook's stop button) ends the run early and keeps the record so
+    far. So does a loss that is no longer a finite number, with advice;
+    `history.stopped` then says what happened.
+
+    Args:
+        model: what to train; its weights are changed in place.
+        train_loader: batches to learn from.
+        valid_loader: batches to score the model on after each epoch.
+        epochs: how many times to go through the training images.
+        lr: the learning rate, above 0; 0.001 is Adam's usual one.
+        optimizer: a class from `torch.optim`, or a `functools.partial` of one.
+        schedule: `schedule(optimizer, total_steps)` returns a learning-rate scheduler,
+            which takes a step after every batch.
+        label_smoothing: see `DigitClassifier.training_step`.
+        augment: changes each batch of training images, never validation images.
+        channels_last: store images with the channel last; faster for convolutions.
+        autocast: compute in bfloat16 where it is safe; slow on processors without it.
+        log_every: also print and record the mean loss of every so many batches.
+        device: where to train; `None` leaves the model where it is.
+        progress: show a progress bar and one line an epoch.
+        on_epoch_end: called with each epoch's record; returning `True` stops the run.
+
+    Raises:
+        ValueError: `epochs`, `lr` or `log_every` makes no sense.
+        TypeError: `model` is not a model, or has no `training_step`.
+    """
+    _check_model(model)
+    if epochs < 1:
+        raise ValueError(f"epochs={epochs} does not train; give 1 or more.")
+    if not lr > 0:
+        raise ValueError(f"lr={lr} does not work: a learning rate is above 0.")
+    if log_every is not None and log_every < 1:
+        raise ValueError(f"log_every={log_every}: give 1 or more batches, or None.")
+
+    device = _device_of(model) if device is None else torch.device(device)
+    layout = torch.channels_last if channels_last else torch.preserve_format
+    model.to(device).to(memory_format=layout)
+    opt = optimizer(model.parameters(), lr=lr)
+    batches = len(train_loader)
+    scheduler = schedule(opt, epochs * batches) if schedule else None
+    smoothing = {"label_smoothing": label_smoothing} if label_smoothing else {}
+
+    recorder = Recorder(
+        model, epochs=epochs, batches=batches, log_every=log_every, progress=progress
+    )
+    with recorder:
+        for _ in range(epochs):
+            recorder.start_epoch()
+            model.train()
+            for images, labels in train_loader:
+                images, labels = images.to(device), labels.to(device)
+                if augment:
+                    images = augment(images)
+                images = images.contiguous(memory_format=layout)
+                with torch.autocast(device.type, torch.bfloat16, enabled=autocast):
+                    loss = model.training_step((images, labels), **smoothing)
+                recorder.after_batch(loss, labels)
+                opt.zero_grad()
+                loss.backward()
+                opt.step()
+                last_lr = opt.param_groups[0]["lr"]
+                if scheduler:
+                    scheduler.step()
+            score = evaluate(model, valid_loader) if valid_loader else None
+            record = recorder.after_epoch(score, last_lr)
+            if on_epoch_end and on_epoch_end(record):
+                break
+    return recorder.history
+
+
+def evaluate(model: DigitClassifier, loader: DataLoader) -> Score:
+    """Score a model on every image of a loader. Built in lesson 2.
+
+    Runs in evaluation mode, without gradients, and leaves the model in the mode it was
+    in. Nothing about the model changes.
+
+    Raises:
+        ValueError: the loader is `None` or empty.
+    """
+    _check_model(model)
+    if not loader:
+        raise ValueError(
+            f"There is nothing to score the model on: the loader is {loader!r}. "
+            "load_mnist(valid_size=0) gives no validation loader."
+        )
+    device = _device_of(model)
+    was_training = model.training
+    model.eval()
+    try:
+        outputs = [
+            model.validation_step((images.to(device), labels.to(device)))
+            for images, labels in loader
+        ]
+    finally:
+        model.train(was_training)
+    totals = model.validation_epoch_end(outputs)
+    return Score(
+        totals["loss"], totals["accuracy"], int(totals["correct"]), int(totals["count"])
+    )
+
+
+def _device_of(model: torch.nn.Module) -> torch.device:
+    return next((p.device for p in model.parameters()), torch.device("cpu"))
+
+
+def _check_model(model: object) -> None:
+    if isinstance(model, type):
+        raise TypeError(
+            f"{model.__name__} is a class; build a model first: {model.__name__}()."
+        )
+    if not hasattr(model, "training_step"):
+        raise TypeError(
+            f"{type(model).__name__} has no training_step. Derive the model from "
+            "mnist_lessons.DigitClassifier, which has all the steps."
+        )
