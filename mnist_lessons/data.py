@@ -5,6 +5,7 @@ batch is a single index operation. Built in lesson 1.
 """
 
 import os
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
@@ -126,15 +127,12 @@ def load_mnist(
         DataFileError: a file is damaged, or missing and cannot be downloaded. No file
             is changed or deleted.
     """
-    if dataset not in DATASETS:
-        raise ValueError(
-            f"dataset={dataset!r} is not known; choose one of {', '.join(DATASETS)}."
-        )
+    _check_dataset(dataset)
     _check_count("batch_size", batch_size, at_least=1)
     given = _mean_and_std(normalize)
 
     dataset_class, options = DATASETS[dataset]
-    folder = prepare(dataset_class, options, data_folder(data_dir))
+    folder = find_digits(data_dir, dataset)
     train, test = (
         dataset_class(folder, train=is_train, **options) for is_train in (True, False)
     )
@@ -165,6 +163,19 @@ def load_mnist(
     )
 
 
+def find_digits(
+    data_dir: str | os.PathLike | None = None, dataset: str = "MNIST"
+) -> Path:
+    """Return the folder from which torchvision can read the checked, unpacked files.
+
+    `torchvision.datasets.MNIST(find_digits())` then works. Arguments and errors are
+    those of `load_mnist`.
+    """
+    _check_dataset(dataset)
+    dataset_class, options = DATASETS[dataset]
+    return prepare(dataset_class, options, data_folder(data_dir))
+
+
 def make_loader(
     digits: TensorDataset, batch_size: int, *, shuffle: bool, seed: int = 0
 ) -> DataLoader:
@@ -183,6 +194,13 @@ def make_loader(
     )
     batches = BatchSampler(order, batch_size, drop_last=False)
     return DataLoader(digits, sampler=batches, batch_size=None, generator=generator)
+
+
+def _check_dataset(dataset: str) -> None:
+    if dataset not in DATASETS:
+        raise ValueError(
+            f"dataset={dataset!r} is not known; choose one of {', '.join(DATASETS)}."
+        )
 
 
 def _check_count(

@@ -1,7 +1,7 @@
 """Finding, checking and unpacking the files of digits.
 
 torchvision downloads, unpacks and reads them. This module decides where they live and
-refuses damaged ones before torchvision sees them. It never changes a file that it finds.
+refuses damaged ones before torchvision sees them. No file that it finds is changed.
 """
 
 import errno
@@ -63,9 +63,9 @@ def prepare(dataset_class: Any, options: dict[str, str], folder: Path) -> Path:
             read_only = error.errno in (errno.EACCES, errno.EPERM, errno.EROFS)
             if not (read_only and target == folder):
                 raise DataFileError(
-                    f"Cannot write the {dataset_class.__name__} files to {raw}: {error}."
-                    " Free some space there, or name another folder with data_dir=... "
-                    "or the environment variable MNIST_LESSONS_DATA."
+                    f"Cannot write {dataset_class.__name__} to {raw}: {error}. Free "
+                    "some space there, or name another folder with data_dir=... or "
+                    "the environment variable MNIST_LESSONS_DATA."
                 ) from error
     raise AssertionError("unreachable: the cache either worked or raised")
 

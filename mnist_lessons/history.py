@@ -13,7 +13,7 @@ from tqdm.auto import tqdm
 from mnist_lessons.models import DigitClassifier
 
 if TYPE_CHECKING:
-    from mnist_lessons.plots import Picture
+    from mnist_lessons.picture import Picture
 
 Record = dict[str, Any]
 

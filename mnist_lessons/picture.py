@@ -1,0 +1,106 @@
+"""What every picture of the lessons has in common: a look, and a description in words.
+
+Colours are those of Okabe and Ito (2008), which people with any colour vision can tell
+apart; nothing is said by colour alone.
+"""
+
+import functools
+import io
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, ParamSpec
+
+import matplotlib as mpl
+import torch
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from torch import Tensor
+
+BLUE, ORANGE, GREEN, PINK, BLACK = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#000000"
+COLOURS = [BLUE, ORANGE, GREEN, PINK, BLACK, "#56B4E9", "#E69F00"]
+MARKERS = ["o", "s", "^", "D", "v", "P", "X"]
+DASHES = ["-", "--", "-.", ":", "-", "--", "-."]
+STYLE: dict[Any, Any] = {
+    "figure.dpi": 120,
+    "figure.facecolor": "white",  # opaque, so that a dark theme changes nothing
+    "figure.constrained_layout.use": True,
+    "font.size": 11,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": False,
+    "grid.color": "#D0D0D0",
+    "lines.linewidth": 2,
+    "lines.markersize": 5,
+    "legend.frameon": False,
+    "image.cmap": "gray",
+}
+Arguments = ParamSpec("Arguments")
+
+
+class Picture:
+    """A finished figure, with a description in words.
+
+    In a notebook the last line of a cell shows it. The first sentence of the
+    description is also its plain-text form; all of it is the image's alt text.
+
+    Attributes:
+        figure: the matplotlib figure.
+        alt: what the figure shows, in words.
+    """
+
+    def __init__(self, figure: Figure, alt: str) -> None:
+        self.figure, self.alt = figure, alt
+
+    def save(self, path: str | Path) -> None:
+        """Write the figure to a file; the ending (.png, .svg, .pdf) says which kind."""
+        self.figure.savefig(path)
+
+    def __repr__(self) -> str:
+        return f"<picture: {self.alt.split('. ')[0].rstrip('.')}>"
+
+    def _repr_mimebundle_(self, **_: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+        file = io.BytesIO()
+        self.figure.savefig(file, format="png", dpi=self.figure.dpi)
+        width, height = (round(inches * 84) for inches in self.figure.get_size_inches())
+        about = {"alt": self.alt, "width": width, "height": height}
+        return (
+            {"image/png": file.getvalue(), "text/plain": repr(self)},
+            {"image/png": about},
+        )
+
+
+def in_one_style(
+    draw: Callable[Arguments, Picture],
+) -> Callable[Arguments, Picture]:
+    """Draw with `STYLE`, and leave matplotlib's own settings as they were."""
+
+    @functools.wraps(draw)
+    def styled(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Picture:
+        with mpl.rc_context(STYLE):
+            return draw(*args, **kwargs)
+
+    return styled
+
+
+def grid(
+    count: int, columns: int, width: float, height: float
+) -> tuple[Figure, list[Axes]]:
+    """Return a figure and `count` axes, each `width` by `height` inches."""
+    columns = min(columns, count)
+    rows = -(-count // columns)
+    figure = Figure(figsize=(columns * width, rows * height))
+    axes = figure.subplots(rows, columns, squeeze=False).flatten().tolist()
+    for unused in axes[count:]:
+        unused.axis("off")
+    return figure, axes[:count]
+
+
+def as_grids(images: Tensor) -> Tensor:
+    """Accept (28, 28), (n, 28, 28), (n, 1, 28, 28) or (n, 784); return (n, 28, 28)."""
+    images = torch.as_tensor(images).detach().cpu()
+    if images.numel() % 784:
+        raise ValueError(
+            f"A digit has 28 x 28 = 784 pixels; a tensor of shape "
+            f"{tuple(images.shape)} is not made of such digits."
+        )
+    return images.reshape(-1, 28, 28)
