@@ -14,6 +14,7 @@ import matplotlib as mpl
 import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from PIL import Image
 from torch import Tensor
 
 BLUE, ORANGE, GREEN, PINK, BLACK = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#000000"
@@ -59,8 +60,10 @@ class Picture:
         return f"<picture: {self.alt.split('. ')[0].rstrip('.')}>"
 
     def _repr_mimebundle_(self, **_: Any) -> tuple[dict[str, Any], dict[str, Any]]:
-        file = io.BytesIO()
-        self.figure.savefig(file, format="png", dpi=self.figure.dpi)
+        drawn, file = io.BytesIO(), io.BytesIO()
+        self.figure.savefig(drawn, format="png", dpi=self.figure.dpi)
+        # 256 colours are plenty here, and make the stored lessons a third as large
+        Image.open(drawn).convert("RGB").quantize(256).save(file, format="png")
         width, height = (round(inches * 84) for inches in self.figure.get_size_inches())
         about = {"alt": self.alt, "width": width, "height": height}
         return (

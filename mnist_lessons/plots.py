@@ -9,7 +9,7 @@ from typing import NamedTuple
 import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator, PercentFormatter
+from matplotlib.ticker import MaxNLocator, NullFormatter, PercentFormatter
 from torch import Tensor
 
 from mnist_lessons.history import History, Score
@@ -58,8 +58,8 @@ def digits(
         titles = [
             t if a == t else f"{a}, not {t}" for a, t in zip(said, truth, strict=True)
         ]
-    width = 0.95 if answers is None else 1.1
-    figure, axes = grid(len(images), columns, width, 1.25 if any(titles) else 1.0)
+    width = 2.0 if len(images) == 1 else 0.95 if answers is None else 1.1
+    figure, axes = grid(len(images), columns, width, width + 0.3 * any(titles))
     for axis, image, title, a, t in zip(axes, images, titles, said, truth, strict=True):
         axis.imshow(image)
         axis.set_xticks([])
@@ -68,7 +68,8 @@ def digits(
         axis.spines[:].set_visible(a != t)
         axis.spines[:].set(color=ORANGE, linewidth=2)
     listed = f": {', '.join(titles)}" if any(titles) else ""
-    return Picture(figure, f"{len(images)} images of digits{listed}.")
+    kind = "image of a digit" if len(images) == 1 else "images of digits"
+    return Picture(figure, f"{len(images)} {kind}{listed}.")
 
 
 @in_one_style
@@ -124,7 +125,7 @@ def value_ranges(images: Mapping[str, Tensor]) -> Picture:
 
 @in_one_style
 def templates(
-    weights: Tensor, titles: Sequence[str] | None = None, *, columns: int = 10
+    weights: Tensor, titles: Sequence[str] | None = None, *, columns: int = 5
 ) -> Picture:
     """Draw weights as images: where they are evidence for a class, where against.
 
@@ -135,7 +136,7 @@ def templates(
     """
     weights = as_grids(weights)
     names = list(titles or map(str, range(len(weights))))
-    figure, axes = grid(len(weights), columns, 1.05, 1.4)
+    figure, axes = grid(len(weights), columns, 1.45, 1.75)
     limit = float(weights.abs().max())
     for axis, weight, name in zip(axes, weights, names, strict=True):
         shown = axis.imshow(weight, cmap="PuOr_r", vmin=-limit, vmax=limit)
@@ -300,8 +301,8 @@ def ladder(rungs: Sequence[Rung]) -> Picture:
                 capsize=3,
                 label=f"{rung.name}: {accuracy:.1%}",
             )
-        axis.set(xscale="log", xlabel=label)
-        axis.margins(x=0.15)
+        axis.set(xscale="log", xlabel=label, xlim=(min(where) / 4, max(where) * 4))
+        axis.xaxis.set_minor_formatter(NullFormatter())
         axis.grid(axis="y")
     # errors on a log scale, so that 98 and 99 % stand apart; good models on top
     axes[0].set_yscale("log")
