@@ -155,9 +155,10 @@ def _complete(
             for is_train in (True, False):
                 dataset_class(staging, train=is_train, download=True, **options)
         except (RuntimeError, URLError, ConnectionError, TimeoutError) as error:
-            missing = [n for n in _packed(dataset_class) if not (staged / n).exists()]
+            place = _raw(dataset_class, source)
+            missing = [n for n in _packed(dataset_class) if not (place / n).exists()]
             raise DataFileError(
-                f"{_raw(dataset_class, source)} lacks {', '.join(missing)}, and the "
+                f"{place} lacks {', '.join(missing)}, and the "
                 f"download failed. Connect to the internet and run this again, or copy "
                 f"the files there by hand. The download said: {error}"
             ) from error

@@ -25,15 +25,22 @@ class Score:
     `score.accuracy`, `score["accuracy"]` and `dict(score)` all work.
 
     Attributes:
-        loss: mean cross-entropy an image, 0 or more; log(10) = 2.30 for pure guessing.
+        loss: mean cross-entropy an image, 0 or more; log(10) = 2.30 for pure guessing;
+            `None` for a rule that gives answers without probabilities.
         accuracy: the fraction that is right, in [0, 1].
         correct, count: how many of how many.
     """
 
-    loss: float
+    loss: float | None
     accuracy: float
     correct: int
     count: int
+
+    @classmethod
+    def of(cls, answers: Tensor, labels: Tensor) -> "Score":
+        """Score answers against labels, both whole numbers of shape (count,)."""
+        correct = int((answers == labels).sum())
+        return cls(None, correct / len(labels), correct, len(labels))
 
     @property
     def interval(self) -> tuple[float, float]:
@@ -63,7 +70,8 @@ class Score:
         low, high = self.interval
         return (
             f"{self.accuracy:.2%} right ({self.correct:,} of {self.count:,}; 95 % "
-            f"interval {low:.2%} to {high:.2%}), loss {self.loss:.4f}"
+            f"interval {low:.2%} to {high:.2%})"
+            + ("" if self.loss is None else f", loss {self.loss:.4f}")
         )
 
     __repr__ = __str__
@@ -174,6 +182,7 @@ class Recorder:
         self._model, self._epochs, self._batches = model, epochs, batches
         self._log_every, self._progress = log_every, progress
         self._step = 0
+        self._recent: list[float] = []
         self._logits: Tensor | None = None
 
     def __enter__(self) -> "Recorder":
@@ -193,7 +202,7 @@ class Recorder:
         self._bar.close()
         if isinstance(error, KeyboardInterrupt):
             self.history.stopped = (
-                f"Stopped by hand after {len(self.history)} whole epochs "
+                f"Stopped by hand; finished epochs: {len(self.history)} "
                 f"of {self._epochs}."
             )
         elif isinstance(error, DivergenceError):
@@ -207,7 +216,6 @@ class Recorder:
         """Set the sums of the epoch to zero."""
         self._start = time.perf_counter()
         self._loss_sum, self._correct, self._count = 0.0, 0, 0
-        self._recent: list[float] = []
 
     def after_batch(self, loss: Tensor, labels: Tensor) -> None:
         """Add a batch to the sums, or raise `DivergenceError`."""

@@ -81,10 +81,13 @@ def fit(
         on_epoch_end: called with each epoch's record; returning `True` stops the run.
 
     Raises:
-        ValueError: `epochs`, `lr` or `log_every` makes no sense.
+        ValueError: `train_loader` is empty, or `epochs`, `lr` or `log_every` makes no
+            sense.
         TypeError: `model` is not a model, or has no `training_step`.
     """
     _check_model(model)
+    if not train_loader:
+        raise ValueError(f"train_loader={train_loader!r} has nothing to learn from.")
     if epochs < 1:
         raise ValueError(f"epochs={epochs} does not train; give 1 or more.")
     if not lr > 0:
@@ -93,7 +96,7 @@ def fit(
         raise ValueError(f"log_every={log_every}: give 1 or more batches, or None.")
 
     device = _device_of(model) if device is None else torch.device(device)
-    layout = torch.channels_last if channels_last else torch.preserve_format
+    layout = torch.channels_last if channels_last else torch.contiguous_format
     model.to(device).to(memory_format=layout)
     opt = optimizer(model.parameters(), lr=lr)
     batches = len(train_loader)
@@ -128,6 +131,7 @@ def fit(
     return recorder.history
 
 
+@torch.no_grad()
 def evaluate(model: DigitClassifier, loader: DataLoader) -> Score:
     """Score a model on every image of a loader. Built in lesson 2.
 

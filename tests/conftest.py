@@ -1,0 +1,235 @@
+"""The real digits, and tiny files in the formats that torchvision reads."""
+
+import gzip
+import hashlib
+import http.server
+import io
+import os
+import socket
+import struct
+import threading
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torchvision import datasets
+
+from mnist_lessons import load_mnist
+from mnist_lessons.data import DATASETS, Digits, make_loader
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(autouse=True, scope="session")
+def one_thread():
+    """Two threads wait for each other when the machine has other work to do."""
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def loaders(tmp_path_factory):
+    """The checkout's digits. Never change them; they are read once for all tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        return load_mnist(ROOT / "data")
+
+
+@pytest.fixture(scope="session")
+def some(loaders):
+    """`some(count)` serves the first training images: 600 make 10 batches of 64."""
+
+    def serve(count=600, start=0, batch_size=64, shuffle=False, seed=0):
+        everything = loaders.train.dataset
+        images, labels = everything[start : start + count]
+        digits = Digits(images, labels, loaders.classes, loaders.mean, loaders.std)
+        return make_loader(digits, batch_size, shuffle=shuffle, seed=seed)
+
+    return serve
+
+
+@pytest.fixture
+def isolated(monkeypatch, tmp_path):
+    """No network, no cache but `tmp_path / "cache"`, no setting of the user's."""
+    monkeypatch.delenv("MNIST_LESSONS_DATA", raising=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setenv("no_proxy", "*")
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        nobody = f"http://127.0.0.1:{taken.getsockname()[1]}/"
+    for dataset_class in (datasets.MNIST, datasets.FashionMNIST, datasets.KMNIST):
+        monkeypatch.setattr(dataset_class, "mirrors", [nobody])
+    monkeypatch.setattr(datasets.EMNIST, "url", nobody + "gzip.zip")
+    resources = {
+        part: [(nobody + url.rsplit("/", 1)[1], md5) for url, md5 in files]
+        for part, files in datasets.QMNIST.resources.items()
+    }
+    monkeypatch.setattr(datasets.QMNIST, "resources", resources)
+    return monkeypatch
+
+
+def idx_file(array):
+    """Write an array as yann.lecun.com describes it: type, dimensions, values."""
+    kind = {1: 8, 4: 12}[array.itemsize]
+    head = bytes([0, 0, kind, array.ndim]) + struct.pack(
+        f">{array.ndim}I", *array.shape
+    )
+    return head + array.astype(array.dtype.newbyteorder(">")).tobytes()
+
+
+def pack(content):
+    return gzip.compress(content, compresslevel=1, mtime=0)
+
+
+class Tiny:
+    """A data set of 60 training and 20 test images, as files and as arrays."""
+
+    def __init__(self, dataset, folder, monkeypatch):
+        dataset_class, options = DATASETS[dataset]
+        self.folder = Path(folder)
+        self.raw = self.folder / dataset_class.__name__ / "raw"
+        self.raw.mkdir(parents=True)
+        random = np.random.default_rng(0)
+        self.images, self.labels = {}, {}
+        for part, count in (("train", 60), ("test", 20)):
+            shape = (count, 28, 28)
+            self.images[part] = random.integers(0, 256, shape).astype(np.uint8)
+            self.labels[part] = (np.arange(count) % 10).astype(np.uint8)
+        if dataset_class is datasets.EMNIST:
+            self._write_emnist(options["split"], monkeypatch)
+        elif dataset_class is datasets.QMNIST:
+            self._write_qmnist(monkeypatch)
+        else:
+            self._write_mnist(dataset_class, monkeypatch)
+
+    def _write(self, name, content):
+        (self.raw / name).write_bytes(content)
+        return hashlib.md5(content).hexdigest()
+
+    def _write_mnist(self, dataset_class, monkeypatch):
+        contents = [
+            pack(idx_file(arrays[part]))
+            for part in ("train", "test")
+            for arrays in (self.images, self.labels)
+        ]
+        names = [name for name, _ in dataset_class.resources]
+        self.names = names
+        sums = [self._write(*pair) for pair in zip(names, contents, strict=True)]
+        resources = list(zip(names, sums, strict=True))
+        monkeypatch.setattr(dataset_class, "resources", resources)
+
+    def _write_emnist(self, split, monkeypatch):
+        buffer = io.BytesIO()
+        with zipfile.ZipFile(buffer, "w") as archive:
+            for part in ("train", "test"):
+                start = f"gzip/emnist-{split}-{part}"
+                images = pack(idx_file(self.images[part]))
+                archive.writestr(f"{start}-images-idx3-ubyte.gz", images)
+                labels = pack(idx_file(self.labels[part]))
+                archive.writestr(f"{start}-labels-idx1-ubyte.gz", labels)
+        self.names = ["gzip.zip"]
+        md5 = self._write("gzip.zip", buffer.getvalue())
+        monkeypatch.setattr(datasets.EMNIST, "md5", md5)
+
+    def _write_qmnist(self, monkeypatch):
+        resources = {}
+        self.names = []
+        for part in ("train", "test"):
+            # the class, then seven facts about the writer and the sheet
+            facts = np.arange(1, 8, dtype=np.int32) * 1000
+            classes = self.labels[part].astype(np.int32)[:, None]
+            labels = np.hstack([classes, np.tile(facts, (len(classes), 1))])
+            resources[part] = []
+            arrays = (self.images[part], labels)
+            urls = [url for url, _ in datasets.QMNIST.resources[part]]
+            for url, array in zip(urls, arrays, strict=True):
+                name = url.rsplit("/", 1)[1]
+                md5 = self._write(name, pack(idx_file(array)))
+                resources[part].append((url, md5))
+                self.names.append(name)
+        monkeypatch.setattr(datasets.QMNIST, "resources", resources)
+
+    def snapshot(self):
+        """Return what is under the folder: the bytes of files, `None` for folders."""
+        return {
+            str(path.relative_to(self.folder)): path.read_bytes()
+            if path.is_file()
+            else None
+            for path in self.folder.rglob("*")
+        }
+
+
+@pytest.fixture
+def tiny(isolated, tmp_path):
+    """`tiny()` or `tiny("KMNIST")` writes the packed files and says where."""
+
+    def make(dataset="MNIST"):
+        return Tiny(dataset, tmp_path / "data", isolated)
+
+    return make
+
+
+class Server(http.server.ThreadingHTTPServer):
+    """A mirror on this machine. `files` are what it has, `asked` what was wanted.
+
+    Where it `breaks_off`, it sends the first half and hangs up.
+    """
+
+    daemon_threads = True
+
+    def __init__(self):
+        super().__init__(("127.0.0.1", 0), Answer)
+        self.files, self.asked, self.breaks_off = {}, set(), False
+        self.address = f"http://127.0.0.1:{self.server_port}/"
+
+    def handle_error(self, request, client_address):
+        """Say nothing: torchvision hangs up after it has seen the headers."""
+
+
+class Answer(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):  # noqa: N802
+        name = self.path.lstrip("/")
+        self.server.asked.add(name)
+        if name not in self.server.files:
+            self.send_error(404)
+            return
+        content = self.server.files[name]
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        half = len(content) // 2
+        self.wfile.write(content[:half] if self.server.breaks_off else content)
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture
+def mirror(isolated):
+    """A server that torchvision takes for the home of MNIST."""
+    server = Server()
+    thread = threading.Thread(target=server.serve_forever, args=(0.05,))
+    thread.start()
+    isolated.setattr(datasets.MNIST, "mirrors", [server.address])
+    yield server
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.fixture
+def read_only(monkeypatch):
+    """`read_only(folder)` refuses new entries there, even to root, as a disc does."""
+
+    def protect(folder, error=PermissionError, number=13):
+        make_folder = os.mkdir
+
+        def refuse(path, *arguments, **options):
+            if Path(path).resolve().is_relative_to(Path(folder).resolve()):
+                raise error(number, os.strerror(number), str(path))
+            return make_folder(path, *arguments, **options)
+
+        monkeypatch.setattr(os, "mkdir", refuse)
+
+    return protect

@@ -1,0 +1,239 @@
+"""What every lesson promises its readers, and that its folded solutions work."""
+
+import ast
+import re
+import statistics
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbclient import NotebookClient
+
+from mnist_lessons import checks
+
+NOTEBOOKS = Path(__file__).resolve().parent.parent / "notebooks"
+LESSONS = sorted(NOTEBOOKS.glob("[0-9][0-9]_*.ipynb"))
+TAGS = {"setup", "exercise", "check", "nbval-ignore-output"}
+FENCE = re.compile(r"^```python\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+
+every_lesson = pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem)
+
+
+def read(path):
+    notebook = nbformat.read(path, as_version=4)
+    nbformat.validate(notebook)
+    return notebook.cells
+
+
+def code_of(cells):
+    return [cell for cell in cells if cell.cell_type == "code"]
+
+
+def prose_of(cells):
+    return "\n\n".join(c.source for c in cells if c.cell_type == "markdown")
+
+
+def tags_of(cell):
+    return set(cell.metadata.get("tags", []))
+
+
+def lines_of(cell):
+    return [line for line in cell.source.splitlines() if line.strip()]
+
+
+def python_of(cell):
+    """Parse a cell; a line for the notebook itself (%pip) counts as `pass`."""
+    return ast.parse(re.sub(r"^(\s*)[%!].*$", r"\1pass", cell.source, flags=re.M))
+
+
+def images_of(cell):
+    return [o for o in cell.outputs if "image/png" in o.get("data", {})]
+
+
+def exercises_of(cells):
+    """Yield three cells an exercise: stub, check, hints with the solution."""
+    for number, cell in enumerate(cells):
+        if "exercise" in tags_of(cell):
+            yield cells[number : number + 3]
+
+
+def solution_in(cell):
+    """Return the code in the one fold of a cell that is called Solution."""
+    folds = re.findall(r"<details>(.*?)</details>", cell.source, re.DOTALL)
+    (fold,) = [f for f in folds if "<summary>Solution</summary>" in f]
+    (code,) = FENCE.findall(fold)
+    assert len(FENCE.findall(cell.source)) == 1
+    return code
+
+
+def test_there_are_lessons_in_a_row_from_one():
+    assert [int(path.name[:2]) for path in LESSONS] == list(range(1, len(LESSONS) + 1))
+    assert len(LESSONS) >= 2
+
+
+@every_lesson
+def test_a_lesson_opens_with_its_promise_and_a_table(path):
+    first = read(path)[0]
+    title, promise, badge, *_ = first.source.split("\n\n")
+    assert re.fullmatch(rf"# Lesson {int(path.name[:2])}: \S.*", title)
+    assert promise.startswith("You ")
+    assert promise.endswith(".")
+    assert "colab-badge.svg" in badge
+    assert badge.endswith(f"/notebooks/{path.name})")
+    rows = re.findall(r"^\| \*\*(.+?)\*\* \| (.+) \|$", first.source, re.MULTILINE)
+    told = dict(rows)
+    assert re.search(r"^\d+ minutes", told["Time to work through"])
+    assert re.search(r"^\d+ seconds", told["Time to run"])
+    assert told["You will be able to"].count(",") >= 3
+    assert told["You need"]
+
+
+def test_the_first_code_cell_is_the_same_in_every_lesson():
+    openings = {code_of(read(path))[0].source for path in LESSONS}
+    assert len(openings) == 1
+    for path in LESSONS:
+        setup, second = code_of(read(path))[:2]
+        assert tags_of(setup) == {"setup"}
+        assert images_of(second), "the second code cell shows a digit"
+
+
+@every_lesson
+def test_cells_are_short(path):
+    cells = read(path)
+    lengths = [len(lines_of(cell)) for cell in code_of(cells)]
+    assert 25 <= len(cells) <= 45
+    assert max(lengths) <= 25
+    assert statistics.median(lengths) <= 8
+    assert sum(n <= 15 for n in lengths) >= 0.9 * len(lengths)
+    widest = max(len(line) for cell in code_of(cells) for line in lines_of(cell))
+    assert widest <= 88
+    words = len(re.findall(r"[A-Za-z][A-Za-z'-]*", prose_of(cells)))
+    assert 40 <= words / len(lengths) <= 85
+
+
+@every_lesson
+def test_the_parts_of_a_lesson_are_all_there(path):
+    cells = read(path)
+    prose, code = prose_of(cells), "\n".join(c.source for c in code_of(cells))
+    for part in ("**Predict first.**", "Common mistake", "### Try it", "The ladder"):
+        assert part in prose, part
+    for part in ("\n## Recap\n", "\n### Further reading\n"):
+        assert part in cells[-1].source, part
+    assert "plots.ladder(" in code
+    assert "plots.answer_sheet(" in code
+    assert "HARD_DIGITS" in code
+
+
+@every_lesson
+def test_headings_are_in_order(path):
+    levels = [len(h) for h in re.findall(r"^(#+) ", prose_of(read(path)), re.M)]
+    assert levels[0] == 1
+    assert levels.count(1) == 1
+    assert all(b <= a + 1 for a, b in zip(levels, levels[1:], strict=False))
+
+
+@every_lesson
+def test_stored_outputs_are_those_of_one_run_from_top_to_bottom(path):
+    code = code_of(read(path))
+    assert [c.execution_count for c in code] == list(range(1, len(code) + 1))
+    assert not [o for c in code for o in c.outputs if o.output_type == "error"]
+    assert sum(bool(cell.outputs) for cell in code) > len(code) / 2
+    assert path.stat().st_size < 600 * 1024
+    assert "widgets" not in nbformat.read(path, as_version=4).metadata
+
+
+@every_lesson
+def test_every_picture_is_described_in_words(path):
+    cells = read(path)
+    pictures = [image for cell in code_of(cells) for image in images_of(cell)]
+    assert len(pictures) >= 5
+    for picture in pictures:
+        alt = picture.metadata["image/png"]["alt"]
+        assert len(alt.split()) >= 5, alt
+    assert "![](" not in prose_of(cells)
+
+
+@every_lesson
+def test_most_outputs_are_compared_and_figures_that_vary_are_bounded(path):
+    code = code_of(read(path))
+    ignored = [cell for cell in code if "nbval-ignore-output" in tags_of(cell)]
+    compared = [c for c in code if c.outputs and c not in ignored]
+    assert len(compared) > sum(bool(cell.outputs) for cell in ignored)
+    for cell in code:
+        assert tags_of(cell) <= TAGS
+    for cell in ignored:
+        if re.search(r":\.\d%\}", cell.source):  # it prints an accuracy that varies
+            assert "assert " in cell.source, cell.source
+
+
+@every_lesson
+def test_the_test_digits_stay_shut(path):
+    if path.name.startswith("05"):
+        pytest.skip("lesson 5 opens them once, at its end")
+    for cell in code_of(read(path)):
+        for node in ast.walk(python_of(cell)):
+            uses = isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)
+            assert not (uses and node.id == "test"), cell.source
+            assert not (isinstance(node, ast.Attribute) and node.attr == "test")
+            assert not (isinstance(node, ast.keyword) and node.arg == "train")
+
+
+@every_lesson
+def test_links_lead_to_files_that_exist(path):
+    targets = re.findall(r"\]\(([^)#]+)", prose_of(read(path)))
+    for target in targets:
+        if not target.startswith("https://"):
+            assert (path.parent / target).exists(), target
+
+
+@every_lesson
+def test_an_exercise_has_a_stub_a_check_and_a_folded_solution(path):
+    cells = read(path)
+    exercises = list(exercises_of(cells))
+    assert len(exercises) >= 3
+    for stub, check, answer in exercises:
+        assert "..." in stub.source
+        python_of(stub)
+        assert tags_of(check) == {"check"}
+        name = re.fullmatch(r"checks\.(\w+)\(\w+\)", check.source)[1]
+        assert hasattr(checks, name)
+        (shown,) = check.outputs
+        assert shown.data["text/plain"] == repr(checks.NOT_TRIED)
+        assert answer.source.startswith("<details><summary>Hint")
+        assert "..." not in solution_in(answer)
+    total = sum("check" in tags_of(cell) for cell in cells)
+    assert total == len(exercises)
+
+
+@every_lesson
+def test_nothing_but_the_check_depends_on_an_answer(path):
+    cells = read(path)
+    code = code_of(cells)
+    for stub, check, _ in exercises_of(cells):
+        (statement,) = python_of(stub).body
+        is_function = isinstance(statement, ast.FunctionDef)
+        name = statement.name if is_function else statement.targets[0].id
+        for cell in code[code.index(check) + 1 :]:
+            if tags_of(cell) & {"exercise", "check"}:
+                continue
+            used = {n.id for n in ast.walk(python_of(cell)) if isinstance(n, ast.Name)}
+            assert name not in used, cell.source
+
+
+@every_lesson
+def test_the_folded_solutions_pass_their_checks(path):
+    """Put every solution into its cell, run the whole lesson, read the checks."""
+    notebook = nbformat.read(path, as_version=4)
+    for stub, _check, answer in exercises_of(notebook.cells):
+        stub.source = solution_in(answer)
+    place = {"metadata": {"path": NOTEBOOKS}}
+    client = NotebookClient(notebook, timeout=120, resources=place)
+    client.widget_registry = {}  # else nbclient may wait for ever (its issue 312)
+    client.execute()
+    shown = [
+        cell.outputs[-1].data["text/plain"]
+        for cell in notebook.cells
+        if "check" in tags_of(cell)
+    ]
+    assert shown
+    assert all(text.startswith("✓ Right.") for text in shown), shown
