@@ -61,7 +61,7 @@ def digits(
     width = 2.0 if len(images) == 1 else 0.95 if answers is None else 1.1
     figure, axes = grid(len(images), columns, width, width + 0.3 * any(titles))
     for axis, image, title, a, t in zip(axes, images, titles, said, truth, strict=True):
-        axis.imshow(image)
+        axis.imshow(image.numpy())
         axis.set_xticks([])
         axis.set_yticks([])
         axis.set_title(title, color=BLACK if a == t else ORANGE, pad=4)
@@ -82,7 +82,7 @@ def pixels(image: Tensor) -> Picture:
     image = as_grids(image)[0]
     figure = Figure(figsize=(8.4, 8.4))
     axis = figure.subplots()
-    axis.imshow(image, vmin=0, vmax=255)
+    axis.imshow(image.numpy(), vmin=0, vmax=255)
     for row in range(28):
         for column in range(28):
             value = int(image[row, column])
@@ -108,10 +108,10 @@ def value_ranges(images: Mapping[str, Tensor]) -> Picture:
     told = []
     for number, (name, image) in enumerate(images.items()):
         image = as_grids(image)[0].float()
-        axes[0, number].imshow(image)
+        axes[0, number].imshow(image.numpy())
         axes[0, number].axis("off")
         axes[0, number].set_title(name)
-        axes[1, number].hist(image.flatten(), bins=30, color=BLUE)
+        axes[1, number].hist(image.flatten().numpy(), bins=30, color=BLUE)
         axes[1, number].set(yscale="log", ylim=(0.8, 1000), xlabel="pixel value")
         axes[1, number].locator_params(axis="x", nbins=4)
         told.append(f"{name} from {image.min():.3g} to {image.max():.3g}")
@@ -139,7 +139,7 @@ def templates(
     figure, axes = grid(len(weights), columns, 1.45, 1.75)
     limit = float(weights.abs().max())
     for axis, weight, name in zip(axes, weights, names, strict=True):
-        shown = axis.imshow(weight, cmap="PuOr_r", vmin=-limit, vmax=limit)
+        shown = axis.imshow(weight.numpy(), cmap="PuOr_r", vmin=-limit, vmax=limit)
         axis.set_title(name, pad=4)
         axis.axis("off")
     bar = figure.colorbar(shown, ax=axes, shrink=0.8, aspect=12, pad=0.01)
@@ -249,7 +249,7 @@ def _draw_lines(
     for number, (name, heights) in enumerate(lines.items()):
         heights = [float(height) for height in heights]
         axis.plot(
-            list(x) if x is not None else range(1, len(heights) + 1),
+            range(1, len(heights) + 1) if x is None else [float(place) for place in x],
             heights,
             DASHES[number % len(DASHES)],
             color=COLOURS[number % len(COLOURS)],
@@ -335,7 +335,7 @@ def answer_sheet(
     figure = Figure(figsize=(0.42 * count + 1.8, 0.45 + 0.42 * (len(answers) + 1)))
     axis = figure.subplots()
     for column, (image, label) in enumerate(zip(images, labels, strict=True)):
-        axis.imshow(image, extent=(column - 0.48, column + 0.48, 0.48, -0.48))
+        axis.imshow(image.numpy(), extent=(column - 0.48, column + 0.48, 0.48, -0.48))
         axis.text(column, -0.75, str(int(label)), ha="center", va="center")
     told = []
     for row, (name, said) in enumerate(answers.items(), start=1):

@@ -1,0 +1,130 @@
+"""That pictures show what they are given, and say so in words."""
+
+import io
+
+import matplotlib as mpl
+import pytest
+import torch
+from PIL import Image
+
+from mnist_lessons import plots
+from mnist_lessons.history import History, Score
+from mnist_lessons.picture import ORANGE
+
+IMAGES = torch.arange(3 * 784.0).reshape(3, 1, 28, 28)
+RECORD = {
+    "epoch": 1,
+    "train_loss": 0.5,
+    "train_accuracy": 0.85,
+    "lr": 0.1,
+    "seconds": 1,
+}
+RUN = History([{**RECORD, "valid_loss": 0.4, "valid_accuracy": 0.9}])
+WITHOUT_VALID = History([{**RECORD, "valid_loss": None, "valid_accuracy": None}])
+RUNG = plots.Rung("linear", Score(0.3, 0.92, 9_200, 10_000), 7_850, 0.25)
+
+EVERY = {
+    "digits": lambda: plots.digits(IMAGES, [3, 1, 4], [3, 7, 4]),
+    "pixels": lambda: plots.pixels(torch.full((28, 28), 7)),
+    "value_ranges": lambda: plots.value_ranges({"A": IMAGES[0], "B": IMAGES[0] / 2}),
+    "templates": lambda: plots.templates(torch.randn(10, 784)),
+    "bars": lambda: plots.bars({"logits": torch.arange(10.0)}, highlight=3),
+    "curves": lambda: plots.curves(
+        {"slow": [0.5, 0.75], "fast": [0.8, 0.9]}, xlabel="epoch", ylabel="accuracy"
+    ),
+    "history": lambda: plots.history(RUN),
+    "ladder": lambda: plots.ladder([RUNG]),
+    "answer_sheet": lambda: plots.answer_sheet(
+        IMAGES, torch.tensor([3, 1, 4]), {"mean": torch.tensor([3, 7, 4])}
+    ),
+}
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_a_picture_is_a_png_with_alt_text_and_one_plain_sentence(name):
+    picture = EVERY[name]()
+    data, about = picture._repr_mimebundle_()
+    image = Image.open(io.BytesIO(data["image/png"]))
+    width, height = about["image/png"]["width"], about["image/png"]["height"]
+    assert image.width / image.height == pytest.approx(width / height, rel=0.02)
+    assert image.width > width  # sharp on screens with small pixels
+    assert image.convert("RGB").getpixel((0, 0)) == (
+        255,
+        255,
+        255,
+    )  # in a dark theme too
+    assert about["image/png"]["alt"] == picture.alt
+    assert picture.alt.endswith(".")
+    assert data["text/plain"] == repr(picture)
+    assert repr(picture)[len("<picture: ") : -1] in picture.alt
+
+
+def test_every_public_drawing_function_is_tested_here():
+    public = {
+        name
+        for name, value in vars(plots).items()
+        if callable(value)
+        and getattr(value, "__module__", "") == plots.__name__
+        and not name.startswith("_")
+    }
+    assert public - {"Rung"} == set(EVERY)
+
+
+def test_the_words_say_what_the_picture_shows():
+    said = {name: draw().alt for name, draw in EVERY.items()}
+    assert "3, 7, not 1, 4" in said["digits"]
+    assert "784" not in said["pixels"]
+    assert "0 pixels are 0" in said["pixels"]
+    assert "A from 0 to 783; B from 0 to 392" in said["value_ranges"]
+    assert "3 3," in said["bars"]
+    assert "slow from 0.5 to 0.75; fast from 0.8 to 0.9" in said["curves"]
+    assert "validation from 0.9 to 0.9" in said["history"]
+    assert "linear: 92.00% with 7,850 numbers" in said["ladder"]
+    assert "mean has 2 right" in said["answer_sheet"]
+
+
+def test_a_wrong_answer_is_framed_and_not_marked_by_colour_alone():
+    axes = plots.digits(IMAGES, [3, 1, 4], [3, 7, 4]).figure.axes
+    framed = [axis.spines["left"].get_visible() for axis in axes]
+    assert framed == [False, True, False]
+    assert [axis.get_title() for axis in axes] == ["3", "7, not 1", "4"]
+    assert axes[1].spines["left"].get_edgecolor()[:3] == mpl.colors.to_rgb(ORANGE)
+
+
+def test_weights_of_opposite_sign_get_opposite_ends_of_one_scale():
+    weights = torch.zeros(2, 784)
+    weights[0, 0], weights[1, 0] = -3.0, 1.5
+    figure = plots.templates(weights).figure
+    limits = {axis.images[0].get_clim() for axis in figure.axes if axis.images}
+    assert limits == {(-3.0, 3.0)}
+
+
+def test_a_history_without_validation_has_one_line_a_chart():
+    axes = plots.history(WITHOUT_VALID).figure.axes
+    assert [len(axis.lines) for axis in axes] == [1, 1]
+    assert [len(axis.lines) for axis in RUN.plot().figure.axes] == [2, 2]
+
+
+def test_better_models_stand_higher_on_the_ladder():
+    better = RUNG._replace(name="cnn", score=Score(0.03, 0.99, 9_900, 10_000))
+    axis = plots.ladder([RUNG, better]).figure.axes[0]
+    heights = [axis.transData.transform((7_850, 1 - a))[1] for a in (0.92, 0.99)]
+    assert heights[0] < heights[1]
+
+
+def test_what_is_not_made_of_digits_is_refused_by_its_shape():
+    with pytest.raises(ValueError, match=r"784 pixels; a tensor of shape \(3, 10\)"):
+        plots.digits(torch.zeros(3, 10))
+
+
+def test_drawing_leaves_matplotlibs_settings_alone():
+    before = dict(mpl.rcParams)
+    for draw in EVERY.values():
+        draw()
+    assert dict(mpl.rcParams) == before
+
+
+def test_a_picture_can_be_written_to_a_file(tmp_path):
+    plots.history(RUN).save(tmp_path / "run.png")
+    with Image.open(tmp_path / "run.png") as image:
+        assert image.width > 100
