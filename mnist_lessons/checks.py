@@ -142,9 +142,12 @@ def centre_of_mass(function: Any) -> str:
     """Check a function: image, (28, 28), uint8 -> (row, column) of its centre."""
     generator = _fresh()
     image = torch.zeros(28, 28, dtype=torch.uint8)
-    top, left = torch.randint(2, 10, (2,), generator=generator).tolist()
+    # always further down than to the right, so that the two cannot be mistaken
+    top = int(torch.randint(7, 11, (), generator=generator))
+    left = int(torch.randint(2, 6, (), generator=generator))
     patch = torch.randint(1, 256, (12, 7), generator=generator)
     patch[:3] //= 8  # lighter on top, so that the weights matter
+    patch[6:, :3] = 0  # and a corner cut out, so that the box is not the ink
     image[top : top + 12, left : left + 7] = patch.to(torch.uint8)
 
     def centre(weights: Tensor) -> tuple[float, float]:
@@ -164,7 +167,7 @@ def centre_of_mass(function: Any) -> str:
     true = centre(image.float())
     if is_at(true):
         return (
-            "This is the point that NIST's digits were centred on; an image that is "
+            "This is the point that MNIST's digits are centred on; an image that is "
             "centred otherwise looks strange to a model trained on them."
         )
     _require(not is_at((true[1], true[0])), "Row and column are the wrong way round.")
@@ -181,8 +184,15 @@ def centre_of_mass(function: Any) -> str:
         "You count rows and columns from 1. Python, and the picture, count from 0.",
     )
     _require(
-        not is_at((true[0] // 1, true[1] // 1)),
-        "The direction is right, but you round down. Divide with / and not with //.",
+        not is_at((true[0] // 1, true[1] // 1))
+        and not is_at((round(true[0]), round(true[1]))),
+        "The direction is right, but these are whole numbers. Divide with / and not "
+        "with //, and keep the fraction: half a pixel matters.",
+    )
+    _require(
+        row >= top and column >= left,
+        "That is outside the ink. Numbers of type uint8 start again from 0 after 255: "
+        "turn the image into floats before you multiply, with image.float().",
     )
     raise NotYetError(
         f"For a patch of ink in rows {top} to {top + 11} and columns {left} to "
@@ -253,7 +263,20 @@ def softmax(function: Any) -> str:
     generator = _fresh()
     logits = 2 * torch.randn(6, 10, generator=generator)
     true = logits.softmax(dim=1)
-    result = _call(function, logits)
+    try:
+        result = _call(function, logits)
+    except NotYetError as error:
+        _require(
+            "must match the size" not in str(error),
+            "A sum or maximum over dim=1 loses that dimension, and its 6 numbers no "
+            "longer fit the 6 rows. keepdim=True keeps them in a column.",
+        )
+        _require(
+            "return_types" not in str(error),
+            "max(dim=1) returns two things, values and positions. amax(dim=1) returns "
+            "the values alone.",
+        )
+        raise
     _require(isinstance(result, Tensor), "Return a tensor.")
     _require(
         result.shape == logits.shape,
@@ -282,10 +305,21 @@ def softmax(function: Any) -> str:
             (true.log(), "These are logarithms of probabilities. One exp is missing."),
         ):
             _require(not torch.allclose(result, wrong, atol=1e-4), hint)
-        raise NotYetError("The result differs from softmax. Does each row sum to 1?")
+        sums_are_one = torch.allclose(result.sum(dim=1), torch.ones(6), atol=1e-4)
+        raise NotYetError(
+            "Each row sums to 1, but the ratios in it are not those of softmax. Is exp "
+            "taken of the logits as they are?"
+            if sums_are_one
+            else "The result differs from softmax: its rows do not sum to 1."
+        )
     # 1,000 overflows exp; rows far apart catch one maximum taken over the whole batch
     offsets = torch.tensor([[1000.0], [0.0], [-1000.0], [500.0], [2.0], [-3.0]])
     large = _call(function, logits + offsets)
+    _require(
+        not (torch.allclose(large[0], true[0], atol=1e-4) and large[2].isnan().any()),
+        "You subtract one maximum from the whole batch. In rows far below it every exp "
+        "becomes 0, and 0 divided by 0 is not a number. Each row has its own maximum.",
+    )
     _require(
         torch.allclose(large, true, atol=1e-4),
         "Right for small logits, but exp(1000) is infinite, and infinity divided by "
@@ -326,7 +360,7 @@ def learning_rate(answer: Any) -> str:
     _require(
         answer >= 0.905,
         f"{answer:.1%} after one epoch. Try a rate ten times as large, then one ten "
-        "times as small: which way is better?",
+        "times as small: which way is better? (Above 1 the result is a lottery.)",
     )
     return (
         "You found the hill by trying rates that differ by a factor, not by a step. "

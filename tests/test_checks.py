@@ -28,6 +28,15 @@ def box_centre(image):
     return [float(x.min() + x.max()) / 2 for x in (rows, columns)]
 
 
+def counts_in_uint8(image):
+    row = column = 0
+    for r in range(28):
+        for c in range(28):
+            row += r * image[r, c]
+            column += c * image[r, c]
+    return row / image.sum(), column / image.sum()
+
+
 def stable_softmax(logits):
     positive = (logits - logits.amax(dim=1, keepdim=True)).exp()
     return positive / positive.sum(dim=1, keepdim=True)
@@ -53,7 +62,13 @@ WRONG = [
     ("centre_of_mass", lambda i: right_centre((i > 0).int()), "counts alike"),
     ("centre_of_mass", box_centre, "middle of the box"),
     ("centre_of_mass", lambda i: [x + 1 for x in right_centre(i)], "from 1"),
-    ("centre_of_mass", lambda i: [x // 1 for x in right_centre(i)], "round down"),
+    ("centre_of_mass", lambda i: [x // 1 for x in right_centre(i)], "whole numbers"),
+    (
+        "centre_of_mass",
+        lambda i: [round(float(x)) for x in right_centre(i)],
+        "whole numbers",
+    ),
+    ("centre_of_mass", counts_in_uint8, "uint8"),
     ("centre_of_mass", lambda i: right_centre(i)[0], "two numbers"),
     ("centre_of_mass", lambda i: (13.5, 13.5), "you say row 13.50"),
     ("centre_of_mass", lambda i: None, "does it return"),
@@ -76,13 +91,16 @@ WRONG = [
     ("softmax", lambda z: z.exp() / z.exp().sum(), "whole batch"),
     ("softmax", lambda z: z / z.sum(dim=1, keepdim=True), "negative"),
     ("softmax", lambda z: z.log_softmax(dim=1), "logarithms"),
-    ("softmax", lambda z: z.sigmoid(), "differs from softmax"),
+    ("softmax", lambda z: z.sigmoid(), "do not sum to 1"),
+    ("softmax", lambda z: (z / 2).softmax(dim=1), "the ratios"),
+    ("softmax", lambda z: z.exp() / z.exp().sum(dim=1), "keepdim=True"),
+    ("softmax", lambda z: z - z.max(dim=1), "two things"),
     ("softmax", lambda z: z.exp() / z.exp().sum(dim=1, keepdim=True), "exp(1000)"),
-    ("softmax", lambda z: stable_softmax(z - z.max()).nan_to_num() * 2, "differs"),
+    ("softmax", lambda z: stable_softmax(z) * 2, "do not sum to 1"),
     (
         "softmax",
         lambda z: (z - z.max()).exp() / (z - z.max()).exp().sum(dim=1, keepdim=True),
-        "each row's own maximum",
+        "one maximum from the whole batch",
     ),
     ("softmax", lambda z: z.argmax(dim=1), "shape"),
     ("softmax", lambda z: z.softmax(dim=1).tolist(), "Return a tensor"),
