@@ -299,7 +299,7 @@ def ladder(rungs: Sequence[Rung]) -> Picture:
                 color=COLOURS[number % 7],
                 markersize=8,
                 capsize=3,
-                label=f"{rung.name}: {accuracy:.1%}",
+                label=f"{rung.name}: {accuracy:.1%}, {rung.seconds:.2g} s",
             )
         axis.set(xscale="log", xlabel=label, xlim=(min(where) / 4, max(where) * 4))
         axis.xaxis.set_minor_formatter(NullFormatter())
