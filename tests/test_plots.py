@@ -91,6 +91,21 @@ def test_a_wrong_answer_is_framed_and_not_marked_by_colour_alone():
     assert axes[1].spines["left"].get_edgecolor()[:3] == mpl.colors.to_rgb(ORANGE)
 
 
+def test_storing_fewer_colours_changes_none_of_them_visibly():
+    picture = plots.templates(torch.randn(10, 784))
+    picture.figure.set_layout_engine(
+        "none"
+    )  # it shifts things a little at each drawing
+    drawn = io.BytesIO()
+    picture.figure.savefig(drawn, format="png", dpi=picture.figure.dpi)
+    stored = io.BytesIO(picture._repr_mimebundle_()[0]["image/png"])
+    before, after = (
+        torch.tensor(list(Image.open(file).convert("RGB").tobytes()))
+        for file in (drawn, stored)
+    )
+    assert (before - after).abs().max() <= 8  # of 255
+
+
 def test_weights_of_opposite_sign_get_opposite_ends_of_one_scale():
     weights = torch.zeros(2, 784)
     weights[0, 0], weights[1, 0] = -3.0, 1.5
