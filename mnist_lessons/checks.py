@@ -100,7 +100,7 @@ def _call(function: Any, *inputs: Any) -> Any:
         raise
     except BaseException as error:
         raise NotYetError(f"Your function stopped. {_told(error)}") from error
-    if result is ...:
+    if result is ... or (isinstance(result, tuple) and any(x is ... for x in result)):
         raise NotTriedError
     _require(result is not None, "Your function gives nothing back: does it return?")
     for before, after in zip(inputs, copies, strict=True):
@@ -116,16 +116,16 @@ def _letter(answer: Any, right: str, praise: str, hints: Mapping[str, str]) -> s
     """Check a choice from a picture; `hints` says what speaks against the others."""
     letters = ", ".join(sorted([*hints, right]))
     _require(isinstance(answer, str), f"Answer with a letter in quotes: {letters}.")
-    choice = answer.strip().upper()
+    choice = answer.strip(" .()").upper()
     _require(choice in [*hints, right], f"Choose one of the letters {letters}.")
     _require(choice == right, hints.get(choice, ""))
     return praise
 
 
 def _numbers(answer: Any, count: int, hint: str) -> list[float]:
-    """Read `count` plain numbers from a tuple, list or tensor."""
-    if isinstance(answer, Tensor):
-        answer = answer.tolist()
+    """Read `count` plain numbers from a tuple, list, tensor or array."""
+    if hasattr(answer, "tolist"):
+        answer = answer.flatten().tolist()
     _require(isinstance(answer, Sequence) and not isinstance(answer, str), hint)
     _require(len(answer) == count, hint)
     try:
@@ -134,12 +134,24 @@ def _numbers(answer: Any, count: int, hint: str) -> list[float]:
         raise NotYetError(hint) from error
 
 
+def _accuracy(answer: Any, source: str) -> float:
+    """Read an accuracy: a plain number, or a tensor or array that holds just one."""
+    if hasattr(answer, "tolist") and getattr(answer, "ndim", 1) == 0:
+        answer = answer.tolist()
+    _require(
+        isinstance(answer, int | float) and not isinstance(answer, bool),
+        f"Give the check what {source} returns: one number.",
+    )
+    _require(not math.isnan(answer), "The accuracy is not a number (nan).")
+    return float(answer)
+
+
 # --- lesson 1 -----------------------------------------------------------------------
 
 
 @_check
 def centre_of_mass(function: Any) -> str:
-    """Check a function: image, (28, 28), uint8 -> (row, column) of its centre."""
+    """Check a function: image, (28, 28), uint8 -> (row, column)."""
     generator = _fresh()
     image = torch.zeros(28, 28, dtype=torch.uint8)
     # always further down than to the right, so that the two cannot be mistaken
@@ -191,13 +203,17 @@ def centre_of_mass(function: Any) -> str:
     )
     _require(
         row >= top and column >= left,
-        "That is outside the ink. Numbers of type uint8 start again from 0 after 255: "
-        "turn the image into floats before you multiply, with image.float().",
+        "That is outside the ink. Could it be that your sums are of type uint8, which "
+        "starts again from 0 after 255? Those of image.float() do not.",
+    )
+    _require(
+        row <= 27 and column <= 27,
+        "That is outside the image. A sum is not an average yet.",
     )
     raise NotYetError(
         f"For a patch of ink in rows {top} to {top + 11} and columns {left} to "
-        f"{left + 6} you say row {row:.2f}, column {column:.2f}. Sum brightness times "
-        "position, and divide by the sum of the brightness."
+        f"{left + 6} you say row {row:.2f}, column {column:.2f}. Which positions do "
+        "you average, and how much does each one count?"
     )
 
 
@@ -222,13 +238,7 @@ def divided_twice(answer: Any) -> str:
 @_check
 def nearest_neighbour(answer: Any) -> str:
     """Check the accuracy of a nearest-neighbour classifier: 90 % on validation."""
-    if isinstance(answer, Tensor) and answer.numel() == 1:
-        answer = answer.item()
-    _require(
-        isinstance(answer, int | float) and not isinstance(answer, bool),
-        "Give the check what nearest_neighbour(...) returns: one number.",
-    )
-    _require(not math.isnan(answer), "The accuracy is not a number (nan).")
+    answer = _accuracy(answer, "nearest_neighbour(...)")
     _require(
         not (answer > 1 and answer <= 100),
         "An accuracy is a fraction here, 0.9 and not 90. Give the check what "
@@ -246,7 +256,7 @@ def nearest_neighbour(answer: Any) -> str:
     )
     _require(
         answer >= 0.9,
-        f"{answer:.1%} right: not 90 % yet. Let it store more digits.",
+        f"{answer:.2%} right: not 90 % yet. Let it store more digits.",
     )
     return (
         "No formula, no training, and better than the ten means: more data can replace "
@@ -278,6 +288,7 @@ def softmax(function: Any) -> str:
         )
         raise
     _require(isinstance(result, Tensor), "Return a tensor.")
+    result = result.to(logits.dtype)
     _require(
         result.shape == logits.shape,
         f"The logits have the shape {tuple(logits.shape)}, your result "
@@ -314,7 +325,7 @@ def softmax(function: Any) -> str:
         )
     # 1,000 overflows exp; rows far apart catch one maximum taken over the whole batch
     offsets = torch.tensor([[1000.0], [0.0], [-1000.0], [500.0], [2.0], [-3.0]])
-    large = _call(function, logits + offsets)
+    large = _call(function, logits + offsets).to(logits.dtype)
     _require(
         not (torch.allclose(large[0], true[0], atol=1e-4) and large[2].isnan().any()),
         "You subtract one maximum from the whole batch. In rows far below it every exp "
@@ -323,8 +334,8 @@ def softmax(function: Any) -> str:
     _require(
         torch.allclose(large, true, atol=1e-4),
         "Right for small logits, but exp(1000) is infinite, and infinity divided by "
-        "infinity is not a number. Subtract each row's own maximum first: that changes "
-        "nothing else.",
+        "infinity is not a number. What can you do to all logits of a row without "
+        "changing its probabilities?",
     )
     learns = logits.requires_grad_()
     _require(
@@ -341,16 +352,15 @@ def softmax(function: Any) -> str:
 @_check
 def learning_rate(answer: Any) -> str:
     """Check the validation accuracy that a chosen learning rate reached: 90.5 %."""
-    if isinstance(answer, Tensor) and answer.numel() == 1:
-        answer = answer.item()
+    answer = _accuracy(answer, "one_epoch(lr=...)")
     _require(
-        isinstance(answer, int | float) and not isinstance(answer, bool),
-        "Give the check what one_epoch(lr=...) returns: one number.",
+        answer <= 1,
+        "An accuracy is a fraction here, 0.9 and not 90. Give the check what "
+        "one_epoch(lr=...) returns, unchanged, and not the learning rate.",
     )
     _require(
-        not answer > 1,
-        "An accuracy is a fraction here, 0.9 and not 90. Give the check what "
-        "one_epoch(lr=...) returns, unchanged.",
+        answer <= 0.94,
+        "More than this model reaches in an epoch. Is it the learning rate itself?",
     )
     _require(
         answer >= 0.5,
@@ -359,7 +369,7 @@ def learning_rate(answer: Any) -> str:
     )
     _require(
         answer >= 0.905,
-        f"{answer:.1%} after one epoch. Try a rate ten times as large, then one ten "
+        f"{answer:.2%} after one epoch. Try a rate ten times as large, then one ten "
         "times as small: which way is better? (Above 1 the result is a lottery.)",
     )
     return (

@@ -6,6 +6,7 @@ batch is a single index operation. Built in lesson 1.
 
 import math
 import os
+from numbers import Integral
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -215,7 +216,7 @@ def _check_dataset(dataset: str) -> None:
 def _check_count(
     name: str, value: int, *, at_least: int, at_most: int | None = None
 ) -> None:
-    whole = isinstance(value, int) and not isinstance(value, bool)
+    whole = isinstance(value, Integral) and not isinstance(value, bool)
     if whole and value >= at_least and (at_most is None or value <= at_most):
         return
     limits = f"at least {at_least}" if at_most is None else f"{at_least} to {at_most}"

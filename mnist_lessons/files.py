@@ -4,6 +4,7 @@ torchvision downloads, unpacks and reads them. This module decides where they li
 refuses damaged ones before torchvision sees them. No file that it finds is changed.
 """
 
+import contextlib
 import errno
 import hashlib
 import math
@@ -26,6 +27,11 @@ class DataFileError(RuntimeError):
 def data_folder(data_dir: str | os.PathLike | None) -> Path:
     """Return the folder to look in; `load_mnist` lists the places in their order."""
     if data_dir is not None:
+        if not isinstance(data_dir, str | os.PathLike):
+            raise ValueError(
+                f"data_dir={data_dir!r} is not a folder. Name the other arguments, as "
+                "in load_mnist(batch_size=64)."
+            )
         return Path(data_dir).expanduser()
     if from_environment := os.environ.get("MNIST_LESSONS_DATA"):
         return Path(from_environment).expanduser()
@@ -62,10 +68,12 @@ def prepare(dataset_class: Any, options: dict[str, str], folder: Path) -> Path:
         except OSError as error:
             read_only = error.errno in (errno.EACCES, errno.EPERM, errno.EROFS)
             if not (read_only and target == folder):
+                full = error.errno == errno.ENOSPC
+                advice = "Free some space there" if full else "Check this path"
                 raise DataFileError(
-                    f"Cannot write {dataset_class.__name__} to {raw}: {error}. Free "
-                    "some space there, or name another folder with data_dir=... or "
-                    "the environment variable MNIST_LESSONS_DATA."
+                    f"Cannot write {dataset_class.__name__} to {raw}: {error}. "
+                    f"{advice}, or name another folder with data_dir=... or the "
+                    "environment variable MNIST_LESSONS_DATA."
                 ) from error
     raise AssertionError("unreachable: the cache either worked or raised")
 
@@ -144,18 +152,30 @@ def _complete(
     the same work leaves nothing half-written.
     """
     raw = _raw(dataset_class, target)
+    new = [folder for folder in (raw, *raw.parents) if not folder.exists()]
+    try:
+        _unpack_beside(raw, dataset_class, options, _raw(dataset_class, source))
+    except BaseException:
+        for folder in new:  # leave no empty folders behind, after a mistyped path, say
+            with contextlib.suppress(OSError):
+                folder.rmdir()
+        raise
+
+
+def _unpack_beside(
+    raw: Path, dataset_class: Any, options: dict[str, str], place: Path
+) -> None:
     raw.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=raw, prefix="incomplete-") as staging:
         staged = _raw(dataset_class, Path(staging))
         staged.mkdir(parents=True)
         for name in _packed(dataset_class):
-            if (found := _raw(dataset_class, source) / name).exists():
+            if (found := place / name).exists():
                 shutil.copyfile(found, staged / name)
         try:
             for is_train in (True, False):
                 dataset_class(staging, train=is_train, download=True, **options)
         except (RuntimeError, URLError, ConnectionError, TimeoutError) as error:
-            place = _raw(dataset_class, source)
             missing = [n for n in _packed(dataset_class) if not (place / n).exists()]
             raise DataFileError(
                 f"{place} lacks {', '.join(missing)}, and the "

@@ -87,8 +87,10 @@ class History:
     Attributes:
         records: one dictionary an epoch, with `epoch` (from 1), `train_loss` and
             `train_accuracy` (running means while the weights changed, with dropout,
-            augmentation and label smoothing on), `valid_loss` and `valid_accuracy`
-            (after the epoch, in evaluation mode; `None` without a validation loader),
+            augmentation and label smoothing on; the accuracy is `None` if
+            `training_step` does not call the model once), `valid_loss` and
+            `valid_accuracy` (after the epoch, in evaluation mode; `None` without a
+            validation loader),
             `lr` (of the epoch's last batch), `seconds` (training and validation).
         batches: pairs (batch number from 1, mean training loss of the batches since the
             entry before), if `fit` was told `log_every`.
@@ -215,7 +217,8 @@ class Recorder:
     def start_epoch(self) -> None:
         """Set the sums of the epoch to zero."""
         self._start = time.perf_counter()
-        self._loss_sum, self._correct, self._count = 0.0, 0, 0
+        self._loss_sum, self._count = 0.0, 0
+        self._correct: int | None = 0
 
     def after_batch(self, loss: Tensor, labels: Tensor) -> None:
         """Add a batch to the sums, or raise `DivergenceError`."""
@@ -229,8 +232,11 @@ class Recorder:
             )
         self._loss_sum += value * len(labels)
         self._count += len(labels)
-        if self._logits is not None:
-            self._correct += int((self._logits.argmax(dim=1) == labels).sum())
+        logits, self._logits = self._logits, None
+        if logits is None or len(logits) != len(labels):
+            self._correct = None  # this training_step does not call the model just once
+        elif self._correct is not None:
+            self._correct += int((logits.argmax(dim=1) == labels).sum())
         self._bar.update()
         self._recent.append(value)
         if self._log_every and self._step % self._log_every == 0:
@@ -244,17 +250,19 @@ class Recorder:
         record: Record = {
             "epoch": len(self.history) + 1,
             "train_loss": self._loss_sum / self._count,
-            "train_accuracy": self._correct / self._count,
+            "train_accuracy": None
+            if self._correct is None
+            else self._correct / self._count,
             "valid_loss": valid.loss if valid else None,
             "valid_accuracy": valid.accuracy if valid else None,
             "lr": lr,
             "seconds": time.perf_counter() - self._start,
         }
         self.history.records.append(record)
-        line = (
-            f"epoch {record['epoch']}/{self._epochs}  train loss "
-            f"{record['train_loss']:.4f}, {record['train_accuracy']:.2%} right"
-        )
+        line = f"epoch {record['epoch']}/{self._epochs}"
+        line += f"  train loss {record['train_loss']:.4f}"
+        if record["train_accuracy"] is not None:
+            line += f", {record['train_accuracy']:.2%} right"
         if valid:
             line += (
                 f" | valid loss {valid.loss:.4f}, {valid.accuracy:.2%} right "

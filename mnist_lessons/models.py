@@ -4,6 +4,8 @@ A model turns images, float32 of shape (batch, 1, 28, 28), into logits, float32 
 (batch, classes): one score a class, any real number, the largest wins.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -11,6 +13,19 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 Batch = tuple[Tensor, Tensor]
+
+
+@contextmanager
+def evaluation_mode(model: nn.Module) -> Iterator[None]:
+    """Evaluate without gradients; afterwards every part is in the mode it was in."""
+    modes = [(part, part.training) for part in model.modules()]
+    model.eval()
+    try:
+        with torch.no_grad():
+            yield
+    finally:
+        for part, mode in modes:
+            part.training = mode
 
 
 class DigitClassifier(nn.Module):
@@ -86,15 +101,9 @@ class DigitClassifier(nn.Module):
                 f"images have the shape {tuple(images.shape)}; expected (batch, 1, 28, "
                 "28). For a single image write image.reshape(1, 1, 28, 28)."
             )
-        was_training = self.training
-        self.eval()
-        try:
-            with torch.no_grad():
-                # in parts, so that 10,000 images do not need 10,000 images' memory
-                parts = [self(part).softmax(dim=1) for part in images.split(1000)]
-        finally:
-            self.train(was_training)
-        return torch.cat(parts)
+        with evaluation_mode(self):
+            # in parts, so that 10,000 images do not need 10,000 images' memory
+            return torch.cat([self(p).softmax(dim=1) for p in images.split(1000)])
 
     def predict(self, images: Tensor) -> Tensor:
         """Return the most probable class of each image: int64, (batch,).

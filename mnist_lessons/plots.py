@@ -222,13 +222,23 @@ def curves(
 
 @in_one_style
 def history(record: History) -> Picture:
-    """Draw the loss and the accuracy of a training run against the epoch."""
+    """Draw the loss and the accuracy of a training run against the epoch.
+
+    Raises:
+        ValueError: the run ended before its first epoch did.
+    """
+    if not record.records:
+        why = record.stopped or "It has no records."
+        raise ValueError(f"No epoch was finished, so there is no curve to draw. {why}")
     figure = Figure(figsize=(9, 3.3))
     told = []
     for axis, value in zip(figure.subplots(1, 2), ("loss", "accuracy"), strict=True):
-        lines = {"training": record[f"train_{value}"]}
-        if record[-1][f"valid_{value}"] is not None:
-            lines["validation"] = record[f"valid_{value}"]
+        named = {"training": f"train_{value}", "validation": f"valid_{value}"}
+        lines = {
+            name: record[column]
+            for name, column in named.items()
+            if None not in record[column]
+        }
         told.append(f"{value}: {_draw_lines(axis, lines)}")
         axis.set(xlabel="epoch", ylabel=value)
     axis.yaxis.set_major_formatter(PercentFormatter(1.0))

@@ -15,7 +15,7 @@ from torch.optim.lr_scheduler import LRScheduler
 from torch.utils.data import DataLoader
 
 from mnist_lessons.history import History, Record, Recorder, Score
-from mnist_lessons.models import DigitClassifier
+from mnist_lessons.models import DigitClassifier, evaluation_mode
 
 
 def seed_everything(seed: int = 0) -> None:
@@ -71,7 +71,7 @@ def fit(
         optimizer: a class from `torch.optim`, or a `functools.partial` of one.
         schedule: `schedule(optimizer, total_steps)` returns a learning-rate scheduler,
             which takes a step after every batch.
-        label_smoothing: see `DigitClassifier.training_step`.
+        label_smoothing: see `DigitClassifier.training_step`, which must then accept it.
         augment: changes each batch of training images, never validation images.
         channels_last: store images with the channel last; faster for convolutions.
         autocast: compute in bfloat16 where it is safe; slow on processors without it.
@@ -83,9 +83,20 @@ def fit(
     Raises:
         ValueError: `train_loader` is empty, or `epochs`, `lr` or `log_every` makes no
             sense.
-        TypeError: `model` is not a model, or has no `training_step`.
+        TypeError: `model` is not a model or has no `training_step`; `train_loader` is
+            a tuple of loaders; `optimizer` is not a class or function.
     """
     _check_model(model)
+    if isinstance(train_loader, tuple):
+        raise TypeError(
+            "train_loader is a tuple. Take the loaders apart first: "
+            "train, valid, test = load_mnist()."
+        )
+    if isinstance(optimizer, torch.optim.Optimizer):
+        raise TypeError(
+            f"optimizer is a {type(optimizer).__name__} already; give fit the class, "
+            f"optimizer=torch.optim.{type(optimizer).__name__}."
+        )
     if not train_loader:
         raise ValueError(f"train_loader={train_loader!r} has nothing to learn from.")
     if epochs < 1:
@@ -131,7 +142,6 @@ def fit(
     return recorder.history
 
 
-@torch.no_grad()
 def evaluate(model: DigitClassifier, loader: DataLoader) -> Score:
     """Score a model on every image of a loader. Built in lesson 2.
 
@@ -148,15 +158,11 @@ def evaluate(model: DigitClassifier, loader: DataLoader) -> Score:
             "load_mnist(valid_size=0) gives no validation loader."
         )
     device = _device_of(model)
-    was_training = model.training
-    model.eval()
-    try:
+    with evaluation_mode(model):
         outputs = [
             model.validation_step((images.to(device), labels.to(device)))
             for images, labels in loader
         ]
-    finally:
-        model.train(was_training)
     totals = model.validation_epoch_end(outputs)
     return Score(
         totals["loss"], totals["accuracy"], int(totals["correct"]), int(totals["count"])

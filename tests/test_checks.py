@@ -3,6 +3,7 @@
 import inspect
 import math
 
+import numpy as np
 import pytest
 import torch
 
@@ -48,11 +49,20 @@ def changes_its_input(logits):
 
 
 RIGHT = {
-    "centre_of_mass": [right_centre, lambda i: [x.item() for x in right_centre(i)]],
-    "divided_twice": ["C", " c "],
-    "nearest_neighbour": [0.9102, torch.tensor(0.95), 0.9],
-    "softmax": [stable_softmax, lambda z: torch.softmax(z, dim=1)],
-    "learning_rate": [0.9135, torch.tensor(0.92)],
+    "centre_of_mass": [
+        right_centre,
+        lambda i: [x.item() for x in right_centre(i)],
+        lambda i: np.array([float(x) for x in right_centre(i)]),
+        lambda i: torch.stack(right_centre(i)).reshape(1, 2),
+    ],
+    "divided_twice": ["C", " c ", "(C)"],
+    "nearest_neighbour": [0.9102, torch.tensor(0.95), 0.9, np.float32(0.91)],
+    "softmax": [
+        stable_softmax,
+        lambda z: torch.softmax(z, dim=1),
+        lambda z: stable_softmax(z.double()),
+    ],
+    "learning_rate": [0.9135, torch.tensor(0.92), np.array(0.91), 0.9051],
     "forgot_zero_grad": ["B", "b"],
 }
 
@@ -69,8 +79,9 @@ WRONG = [
         "whole numbers",
     ),
     ("centre_of_mass", counts_in_uint8, "uint8"),
+    ("centre_of_mass", lambda i: (i.sum(dim=1).sum(), i.sum()), "not an average"),
     ("centre_of_mass", lambda i: right_centre(i)[0], "two numbers"),
-    ("centre_of_mass", lambda i: (13.5, 13.5), "you say row 13.50"),
+    ("centre_of_mass", lambda i: (13.5, 13.5), "you say row"),
     ("centre_of_mass", lambda i: None, "does it return"),
     ("centre_of_mass", lambda i: i.mean(), "Your function stopped"),
     ("centre_of_mass", (14.0, 14.0), "the function itself"),
@@ -79,7 +90,8 @@ WRONG = [
     ("divided_twice", "D", "(0.5, 0.5)"),
     ("divided_twice", "E", "letters A, B, C, D"),
     ("divided_twice", 3, "letter in quotes"),
-    ("nearest_neighbour", 0.882, "88.2%"),
+    ("nearest_neighbour", 0.882, "88.20%"),
+    ("nearest_neighbour", 0.8999, "not 90 %"),
     ("nearest_neighbour", 91.0, "a fraction"),
     ("nearest_neighbour", 2000, "number of stored digits"),
     ("nearest_neighbour", 1.0, "among themselves"),
@@ -107,7 +119,11 @@ WRONG = [
     ("softmax", lambda z: z.softmax(dim=1).detach(), "gradient cannot flow"),
     ("softmax", changes_its_input, "changes the tensor"),
     ("softmax", torch.randn(3, 10), "the function itself"),
-    ("learning_rate", 0.665, "66.5%"),
+    ("learning_rate", 0.665, "66.50%"),
+    ("learning_rate", 0.9049, "90.49%"),
+    ("learning_rate", 1, "the learning rate itself"),
+    ("learning_rate", 3, "not the learning rate"),
+    ("learning_rate", math.nan, "not a number"),
     ("learning_rate", 0.05, "the learning rate itself"),
     ("learning_rate", 91.2, "a fraction"),
     ("learning_rate", None, "one number"),
@@ -144,6 +160,7 @@ def test_three_dots_count_as_not_tried(name):
     verdict = ALL[name](lambda _x: ...)
     takes_a_function = callable(RIGHT[name][0])
     assert verdict.status == ("not tried" if takes_a_function else "not yet")
+    assert ALL["centre_of_mass"](lambda _x: (..., ...)).status == "not tried"
 
 
 class UnprintableError(Exception):
@@ -184,6 +201,15 @@ def test_a_check_never_raises_and_never_praises_nonsense(name, number):
     assert verdict.status in {"not yet", "not tried"}
     assert verdict.message.strip()
     assert repr(verdict)
+
+
+@pytest.mark.parametrize("name", ["centre_of_mass", "softmax"])
+def test_fresh_input_never_changes_the_verdict(name):
+    for _ in range(50):
+        assert ALL[name](RIGHT[name][0]).status == "right"
+        for other, answer, hint in WRONG:
+            if other == name and answer is not counts_in_uint8:  # that one is slow
+                assert hint in ALL[name](answer).message
 
 
 def test_the_stop_button_still_works():

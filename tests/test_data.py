@@ -9,7 +9,14 @@ from torch.utils.data import DataLoader, TensorDataset
 from torchvision import datasets
 
 from mnist_lessons import load_mnist
-from mnist_lessons.data import DATASETS, Digits, Loaders, find_digits, make_loader
+from mnist_lessons.data import (
+    DATASETS,
+    HARD_DIGITS,
+    Digits,
+    Loaders,
+    find_digits,
+    make_loader,
+)
 
 pytestmark = pytest.mark.usefixtures("isolated")
 
@@ -390,3 +397,14 @@ def test_a_damaged_file_of_any_data_set_is_named_and_left_alone(tiny, dataset):
         load_mnist(data.folder, dataset=dataset, valid_size=10)
     assert str(data.raw / name) in str(caught.value)
     assert data.snapshot() == before
+
+
+def test_the_hard_digits_are_spread_over_the_classes(loaders):
+    assert len(set(HARD_DIGITS)) == 25
+    labels = loaders.valid.dataset.labels[list(HARD_DIGITS)]
+    assert labels.bincount(minlength=10).tolist() == [3, 2] * 5
+
+
+def test_a_batch_size_in_the_place_of_the_folder_is_named():
+    with pytest.raises(ValueError, match=r"data_dir=64.*load_mnist\(batch_size=64\)"):
+        load_mnist(64)

@@ -497,3 +497,9 @@ def test_two_processes_can_unpack_the_same_folder_at_once(tmp_path):
             process.kill()
             process.wait()
     assert sorted(path.name for path in raw.iterdir()) == sorted(PACKED + UNPACKED)
+
+
+def test_a_mistyped_folder_leaves_nothing_behind(isolated, tmp_path):
+    with pytest.raises(DataFileError):
+        load_mnist(tmp_path / "mistyped" / "data")
+    assert not (tmp_path / "mistyped").exists()

@@ -120,6 +120,32 @@ def test_a_history_without_validation_has_one_line_a_chart():
     assert [len(axis.lines) for axis in RUN.plot().figure.axes] == [2, 2]
 
 
+def test_the_ladder_draws_errors_with_their_intervals():
+    axis = plots.ladder([RUNG]).figure.axes[0]
+    (container,) = axis.containers
+    assert container[0].get_xydata().tolist() == [[7_850, pytest.approx(0.08)]]
+    low, high = RUNG.score.interval
+    ((bottom, top),) = [s[:, 1] for s in container[2][0].get_segments()]
+    assert (bottom, top) == (pytest.approx(1 - high), pytest.approx(1 - low))
+
+
+def test_lines_differ_in_more_than_their_colour():
+    names = {name: [1.0, 2.0] for name in "abcde"}
+    drawn = plots.curves(names, xlabel="x", ylabel="y").figure.axes[0].lines
+    assert len({line.get_color() for line in drawn}) == 5
+    assert len({(line.get_marker(), line.get_linestyle()) for line in drawn}) == 5
+
+
+def test_the_marked_bar_is_hatched():
+    bars = EVERY["bars"]().figure.axes[0].patches
+    assert [bool(bar.get_hatch()) for bar in bars] == [i == 3 for i in range(10)]
+
+
+def test_a_run_without_a_whole_epoch_says_why_it_has_no_curve():
+    with pytest.raises(ValueError, match="No epoch was finished.*became inf"):
+        plots.history(History(stopped="The loss became inf."))
+
+
 def test_better_models_stand_higher_on_the_ladder():
     better = RUNG._replace(name="cnn", score=Score(0.03, 0.99, 9_900, 10_000))
     axis = plots.ladder([RUNG, better]).figure.axes[0]

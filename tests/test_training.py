@@ -793,3 +793,35 @@ def test_one_epoch_of_the_linear_model_reaches_its_accuracy(loaders):
     train = make_loader(loaders.train.dataset, 128, shuffle=True)
     history = quietly(model, train, loaders.valid, epochs=1, schedule=up_and_down)
     assert history[-1]["valid_accuracy"] > BOUND
+
+
+def test_a_step_that_does_not_call_the_model_has_no_training_accuracy(some, capsys):
+    class Direct(LinearModel):
+        def training_step(self, batch):
+            images, labels = batch
+            return F.cross_entropy(self.linear(images.flatten(1)), labels)
+
+    history = fit(Direct(), some(600), epochs=1, lr=0.1)
+    assert history["train_accuracy"] == [None]
+    assert "train loss" in capsys.readouterr().out
+    assert "-" in repr(history)
+    assert [len(axis.lines) for axis in history.plot().figure.axes] == [1, 0]
+
+
+def test_evaluating_restores_the_mode_of_each_part(some):
+    model = LinearModel()
+    model.frozen = torch.nn.Dropout().eval()
+    model.train()
+    model.frozen.eval()
+    evaluate(model, some(600))
+    assert model.training
+    assert not model.frozen.training
+
+
+def test_a_tuple_of_loaders_and_an_optimizer_that_is_built_are_refused(some):
+    with pytest.raises(TypeError, match="train, valid, test = load_mnist"):
+        fit(LinearModel(), (some(600), None, None), epochs=1, lr=0.1)
+    model = LinearModel()
+    built = torch.optim.SGD(model.parameters(), lr=0.1)
+    with pytest.raises(TypeError, match="optimizer=torch.optim.SGD"):
+        fit(model, some(600), epochs=1, lr=0.1, optimizer=built)
