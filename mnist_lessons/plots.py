@@ -241,8 +241,9 @@ def history(record: History) -> Picture:
         }
         told.append(f"{value}: {_draw_lines(axis, lines)}")
         axis.set(xlabel="epoch", ylabel=value)
+        if value == "loss":
+            axis.legend(loc="upper right")
     axis.yaxis.set_major_formatter(PercentFormatter(1.0))
-    axis.legend(loc="lower right")
     return Picture(
         figure,
         f"Two line charts, loss and accuracy against the epoch. {'; '.join(told)}.",
