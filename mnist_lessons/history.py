@@ -219,6 +219,7 @@ class Recorder:
         self._start = time.perf_counter()
         self._loss_sum, self._count = 0.0, 0
         self._correct: int | None = 0
+        self._logits = None  # those of the validation before are not this epoch's
 
     def after_batch(self, loss: Tensor, labels: Tensor) -> None:
         """Add a batch to the sums, or raise `DivergenceError`."""
