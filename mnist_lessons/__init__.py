@@ -4,18 +4,23 @@ Data flows one way: files -> loaders -> model -> `fit` -> `History` -> pictures.
 """
 
 from mnist_lessons import checks, plots
+from mnist_lessons.checkpoints import load_model, save_model
 from mnist_lessons.data import load_mnist
-from mnist_lessons.models import DigitClassifier, LinearModel
+from mnist_lessons.models import CNN, MLP, DigitClassifier, LinearModel
 from mnist_lessons.training import evaluate, fit, pick_device, seed_everything
 
 __all__ = [
+    "CNN",
+    "MLP",
     "DigitClassifier",
     "LinearModel",
     "checks",
     "evaluate",
     "fit",
     "load_mnist",
+    "load_model",
     "pick_device",
     "plots",
+    "save_model",
     "seed_everything",
 ]

@@ -95,11 +95,13 @@ class History:
         batches: pairs (batch number from 1, mean training loss of the batches since the
             entry before), if `fit` was told `log_every`.
         stopped: why the run ended early, or `None`.
+        autocast: whether the run computed in bfloat16.
     """
 
     records: list[Record] = field(default_factory=list)
     batches: list[tuple[int, float]] = field(default_factory=list)
     stopped: str | None = None
+    autocast: bool = False
 
     def __len__(self) -> int:
         return len(self.records)

@@ -4,8 +4,9 @@ A model turns images, float32 of shape (batch, 1, 28, 28), into logits, float32 
 (batch, classes): one score a class, any real number, the largest wins.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from numbers import Integral
 from typing import Any
 
 import torch
@@ -36,11 +37,17 @@ class DigitClassifier(nn.Module):
 
     Attributes:
         arguments: what `__init__` was called with; a saved model is rebuilt from it.
+        classes, mean, std: what `fit` found out about the training digits: the name of
+            each class, what was subtracted from the pixels and what they were divided
+            by; `None` before. A saved model takes them along.
     """
 
     def __init__(self, **arguments: Any) -> None:
         super().__init__()
         self.arguments = arguments
+        self.classes: list[str] | None = None
+        self.mean: float | None = None
+        self.std: float | None = None
 
     def training_step(self, batch: Batch, label_smoothing: float = 0.0) -> Tensor:
         """Return the mean cross-entropy of a batch, a scalar that can go backward.
@@ -128,3 +135,125 @@ class LinearModel(DigitClassifier):
     def forward(self, images: Tensor) -> Tensor:
         """Turn images, (batch, 1, 28, 28), into logits, (batch, classes)."""
         return self.linear(images.flatten(start_dim=1))
+
+
+class MLP(DigitClassifier):
+    """A multilayer perceptron: linear layers with a ReLU between them.
+
+    As it stands it has 784 * 256 + 256 * 128 + 128 * 10 weights and 394 biases =
+    235,146 parameters. Built in lesson 3.
+
+    Dropout sets each hidden value to 0 with the given probability during training, so
+    that no unit can rely on another one (Srivastava et al., 2014, JMLR 15:1929-1958).
+
+    Args:
+        hidden: the width of each hidden layer; `()` gives a linear model.
+        dropout: the probability of dropping a hidden value, at least 0, below 1.
+        num_classes: logits an image.
+
+    Raises:
+        ValueError: a width is below 1, or `dropout` is not a probability below 1.
+    """
+
+    def __init__(
+        self,
+        hidden: Sequence[int] = (256, 128),
+        dropout: float = 0.2,
+        num_classes: int = 10,
+    ) -> None:
+        _check_layers("hidden", hidden, dropout)
+        super().__init__(hidden=tuple(hidden), dropout=dropout, num_classes=num_classes)
+        layers: list[nn.Module] = [nn.Flatten()]
+        inputs = 28 * 28
+        for width in hidden:
+            layers += [nn.Linear(inputs, width), nn.ReLU(), nn.Dropout(dropout)]
+            inputs = width
+        self.layers = nn.Sequential(*layers, nn.Linear(inputs, num_classes))
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Turn images, (batch, 1, 28, 28), into logits, (batch, classes)."""
+        return self.layers(images)
+
+
+class CNN(DigitClassifier):
+    """A convolutional network: convolutions and pooling, then an MLP.
+
+    The first convolution has 5x5 filters, the later ones 3x3, none is padded; 2x2
+    max-pooling follows the first and the last one. As it stands it has 210,170
+    parameters. The shape is that of LeNet-5 (LeCun et al., 1998, Proc. IEEE 86(11)),
+    with ReLU. Built in lesson 4.
+
+    Args:
+        channels: the number of filters of each convolution, one to six of them.
+        hidden: the width of the fully connected layer.
+        dropout: the probability of dropping a value on the way into each of the two
+            fully connected layers, at least 0, below 1.
+        batch_norm: normalise what every layer but the last puts out (Ioffe and Szegedy,
+            2015, arXiv:1502.03167).
+        num_classes: logits an image.
+
+    Raises:
+        ValueError: a width is below 1, there are too many convolutions for 28 pixels,
+            or `dropout` is not a probability below 1.
+    """
+
+    def __init__(
+        self,
+        channels: Sequence[int] = (8, 32),
+        hidden: int = 256,
+        dropout: float = 0.2,
+        batch_norm: bool = False,
+        num_classes: int = 10,
+    ) -> None:
+        _check_layers("channels", channels, dropout)
+        _check_layers("hidden", [hidden], dropout)
+        if not 1 <= len(channels) <= 6:
+            raise ValueError(
+                f"channels={tuple(channels)} has {len(channels)} convolutions; an "
+                "image of 28x28 pixels has room for one to six."
+            )
+        super().__init__(
+            channels=tuple(channels),
+            hidden=hidden,
+            dropout=dropout,
+            batch_norm=batch_norm,
+            num_classes=num_classes,
+        )
+        layers: list[nn.Module] = []
+        inputs, size = 1, 28
+        for number, filters in enumerate(channels):
+            kernel = 5 if number == 0 else 3
+            layers.append(nn.Conv2d(inputs, filters, kernel))
+            inputs, size = filters, size - kernel + 1
+            if number in (0, len(channels) - 1):
+                layers.append(nn.MaxPool2d(2))
+                size //= 2
+            if batch_norm:
+                layers.append(nn.BatchNorm2d(filters))
+            layers.append(nn.ReLU())
+        self.features = nn.Sequential(*layers)
+        self.classifier = nn.Sequential(
+            nn.Flatten(),
+            nn.Dropout(dropout),
+            nn.Linear(inputs * size * size, hidden),
+            nn.BatchNorm1d(hidden) if batch_norm else nn.Identity(),
+            nn.ReLU(),
+            nn.Dropout(dropout),
+            nn.Linear(hidden, num_classes),
+        )
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Turn images, (batch, 1, 28, 28), into logits, (batch, classes)."""
+        return self.classifier(self.features(images))
+
+
+def _check_layers(name: str, widths: Sequence[int], dropout: float) -> None:
+    if isinstance(widths, int | str) or not all(
+        isinstance(width, Integral) and width >= 1 for width in widths
+    ):
+        raise ValueError(
+            f"{name}={widths!r} does not work: give whole numbers of at least 1, one a "
+            "layer, such as (256, 128)."
+        )
+    if not 0 <= dropout < 1:
+        raise ValueError(f"dropout={dropout} does not work: give 0 or more, below 1.")

@@ -16,6 +16,7 @@ from torch.utils.data import DataLoader
 
 from mnist_lessons.history import History, Record, Recorder, Score
 from mnist_lessons.models import DigitClassifier, evaluation_mode
+from mnist_lessons.precision import bfloat16_pays
 
 
 def seed_everything(seed: int = 0) -> None:
@@ -74,7 +75,9 @@ def fit(
         label_smoothing: see `DigitClassifier.training_step`, which must then accept it.
         augment: changes each batch of training images, never validation images.
         channels_last: store images with the channel last; faster for convolutions.
-        autocast: compute in bfloat16 where it is safe; slow on processors without it.
+        autocast: compute in bfloat16 where it is safe, if a trial of a few steps shows
+            that this is faster here; on processors without such instructions it is many
+            times slower. `history.autocast` says whether it was used.
         log_every: also print and record the mean loss of every so many batches.
         device: where to train; `None` leaves the model where it is.
         progress: show a progress bar and one line an epoch.
@@ -113,10 +116,13 @@ def fit(
     batches = len(train_loader)
     scheduler = schedule(opt, epochs * batches) if schedule else None
     smoothing = {"label_smoothing": label_smoothing} if label_smoothing else {}
+    autocast = autocast and bfloat16_pays(model, train_loader, layout)
+    _note_digits(model, train_loader)
 
     recorder = Recorder(
         model, epochs=epochs, batches=batches, log_every=log_every, progress=progress
     )
+    recorder.history.autocast = autocast
     with recorder:
         for _ in range(epochs):
             recorder.start_epoch()
@@ -171,6 +177,11 @@ def evaluate(model: DigitClassifier, loader: DataLoader) -> Score:
 
 def _device_of(model: torch.nn.Module) -> torch.device:
     return next((p.device for p in model.parameters()), torch.device("cpu"))
+
+
+def _note_digits(model: DigitClassifier, loader: DataLoader) -> None:
+    for name in ("classes", "mean", "std"):
+        setattr(model, name, getattr(loader.dataset, name, None))
 
 
 def _check_model(model: object) -> None:

@@ -1,0 +1,61 @@
+"""Whether bfloat16 makes training faster on this machine. Used in lesson 4."""
+
+import copy
+import time
+
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+from mnist_lessons.models import DigitClassifier
+
+
+def bfloat16_pays(
+    model: DigitClassifier, loader: DataLoader, layout: torch.memory_format
+) -> bool:
+    """Time a few training steps of a copy of the model, in float32 and in bfloat16.
+
+    A processor with bfloat16 instructions gains; one without them is up to 13 times
+    slower, and PyTorch does not say which kind it is. The model, the order of the
+    batches and all random numbers stay as they were.
+
+    Args:
+        model: what is to be trained, on the device where that will happen.
+        loader: its first batch is used.
+        layout: how the images will lie in memory, such as `torch.channels_last`.
+    """
+    device = next(model.parameters()).device
+    trial = copy.deepcopy(model).train()
+    accelerator = "cuda" if device.type == "cpu" else device.type
+    with torch.random.fork_rng(device_type=accelerator):
+        images, labels = (part.to(device) for part in _first_batch(loader))
+        batch = (images.contiguous(memory_format=layout), labels)
+        # in turns, so that other work on the machine slows both alike; the first step
+        # of each only warms up, and the quickest of the others counts
+        pairs = [[_seconds(trial, batch, use) for use in (False, True)] for _ in "1234"]
+    float32, bfloat16 = (min(times) for times in zip(*pairs[1:], strict=True))
+    return bfloat16 < float32
+
+
+def _first_batch(loader: DataLoader) -> tuple[Tensor, Tensor]:
+    """Return the first batch, and leave the order of the epochs to come as it was."""
+    if loader.generator is None:
+        return next(iter(loader))
+    state = loader.generator.get_state()
+    batch = next(iter(loader))
+    loader.generator.set_state(state)
+    return batch
+
+
+def _seconds(
+    model: DigitClassifier, batch: tuple[Tensor, Tensor], autocast: bool
+) -> float:
+    """Return how long the forward and the backward pass take."""
+    kind = batch[0].device.type
+    start = time.perf_counter()
+    with torch.autocast(kind, torch.bfloat16, enabled=autocast):
+        loss = model.training_step(batch)
+    loss.backward()
+    if kind != "cpu":  # a GPU is still at work when Python goes on
+        torch.accelerator.synchronize()
+    return time.perf_counter() - start
