@@ -8,6 +8,7 @@ loading one cannot run anything (`weights_only=True`).
 import io
 import os
 import pickle
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +46,8 @@ def save_model(model: DigitClassifier, path: str | os.PathLike) -> None:
     Raises:
         TypeError: `model` is not a `DigitClassifier`.
         ValueError: an argument of the model is not a plain value (numbers, text, lists
-            of these), so that no file without code could hold it.
+            of these), so that no file without code could hold it; or `classes`, `mean`
+            or `std` are not names and numbers.
         OSError: the folder does not exist or is protected, or the disk is full.
     """
     if not isinstance(model, DigitClassifier):
@@ -58,9 +60,7 @@ def save_model(model: DigitClassifier, path: str | os.PathLike) -> None:
         "format": FORMAT,
         "class": f"{type(model).__module__}.{type(model).__qualname__}",
         "arguments": model.arguments,
-        "classes": model.classes,
-        "mean": model.mean,
-        "std": model.std,
+        **_digits_of(model),
         # on the CPU, so that a machine without this one's GPU can read it
         "weights": {k: v.detach().cpu() for k, v in model.state_dict().items()},
     }
@@ -104,28 +104,60 @@ def load_model(
         model_class = KNOWN[name]
     try:
         with torch.device("meta"):  # shapes alone: a lying file costs no memory
-            shapes = _shapes(model_class(**arguments).state_dict())
+            expected = model_class(**arguments).state_dict(keep_vars=True)
     except Exception as error:
         raise ModelFileError(
             f"{path} was saved with the arguments {arguments}, from which "
             f"{model_class.__name__} cannot be built ({error}). Does its __init__ hand "
             "all of its arguments on, super().__init__(name=value, ...)?"
         ) from error
-    if shapes != _shapes(weights):
+    shapes, found = _shapes(expected), _shapes(weights)
+    if shapes != found:
         raise ModelFileError(
             f"The weights in {path} do not fit {model_class.__name__}: "
-            f"{_difference(_shapes(weights), shapes)}."
+            f"{_difference(found, shapes)}."
+        )
+    # two layers may share one tensor, which is then in the file once
+    tensors = {id(t): t for t in expected.values() if isinstance(t, torch.Tensor)}
+    numbers = sum(tensor.numel() for tensor in tensors.values())
+    if numbers > path.stat().st_size:
+        raise ModelFileError(
+            f"{path} claims {numbers:,} weights and has fewer bytes than that: it is "
+            "damaged, or made to fill the memory. It was not loaded."
         )
     model = model_class(**arguments)
-    model.load_state_dict(weights)
+    try:
+        model.load_state_dict(weights)
+    except RuntimeError as error:
+        raise ModelFileError(
+            f"The weights in {path} do not fit {model_class.__name__}: {error}"
+        ) from error
     model.classes, model.mean, model.std = (
         content[k] for k in ("classes", "mean", "std")
     )
     return model.eval()
 
 
+def _digits_of(model: DigitClassifier) -> dict[str, Any]:
+    """Return what is known about the digits, as a data set of any kind may tell it."""
+    classes, mean, std = model.classes, model.mean, model.std
+    try:
+        return {
+            "classes": None if classes is None else [str(name) for name in classes],
+            "mean": None if mean is None else float(mean),
+            "std": None if std is None else float(std),
+        }
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise ValueError(
+            f"The model has classes={classes!r}, mean={mean!r}, std={std!r}; expected "
+            "a list of names and two numbers, or None. fit takes them from the data "
+            "set; set them by hand before you save."
+        ) from error
+
+
 def _replace(path: Path, content: bytes) -> None:
     """Write a file completely under another name, then give it its own."""
+    path = path.resolve()  # a link stays one, and leads to the new file
     if not path.parent.is_dir():
         raise FileNotFoundError(
             f"Cannot save {path}: there is no folder {path.parent}. Make it first."
@@ -144,7 +176,8 @@ def _replace(path: Path, content: bytes) -> None:
             "still whole. Save to another place, or make room, and try again.",
         ) from error
     finally:
-        part.unlink(missing_ok=True)
+        with suppress(OSError):  # it was never made, or could not even be named
+            part.unlink()
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -176,17 +209,11 @@ def _read(path: Path) -> dict[str, Any]:
             f"{path} was not written by save_model. If it holds a state dict, build "
             "the model yourself and use model.load_state_dict(torch.load(path))."
         )
-    if set(content) != set(CONTENT) or not all(
+    complete = set(content) == set(CONTENT) and all(
         isinstance(content[key], kind) for key, kind in CONTENT.items()
-    ):
+    )
+    if not complete or not all(isinstance(c, str) for c in content["classes"] or []):
         raise ModelFileError(f"{path} is not complete. Save the model again.")
-    tensors = content["weights"].values()
-    size = sum(t.nbytes for t in tensors if isinstance(t, torch.Tensor))
-    if size > len(data):
-        raise ModelFileError(
-            f"{path} claims {size:,} bytes of weights and is smaller than that: it is "
-            "damaged, or made to fill the memory. It was not loaded."
-        )
     return content
 
 

@@ -248,7 +248,7 @@ class CNN(DigitClassifier):
 
 
 def _check_layers(name: str, widths: Sequence[int], dropout: float) -> None:
-    if isinstance(widths, int | str) or not all(
+    if not isinstance(widths, Sequence) or not all(
         isinstance(width, Integral) and width >= 1 for width in widths
     ):
         raise ValueError(

@@ -17,7 +17,8 @@ def bfloat16_pays(
 
     A processor with bfloat16 instructions gains; one without them is up to 13 times
     slower, and PyTorch does not say which kind it is. The model, the order of the
-    batches and all random numbers stay as they were.
+    batches and PyTorch's random numbers stay as they were. A model that cannot be
+    copied is not tried, and so trains in float32.
 
     Args:
         model: what is to be trained, on the device where that will happen.
@@ -25,7 +26,10 @@ def bfloat16_pays(
         layout: how the images will lie in memory, such as `torch.channels_last`.
     """
     device = next(model.parameters()).device
-    trial = copy.deepcopy(model).train()
+    try:
+        trial = copy.deepcopy(model).train()
+    except RuntimeError:  # it keeps a tensor with its gradients, say its last logits
+        return False
     accelerator = "cuda" if device.type == "cpu" else device.type
     with torch.random.fork_rng(device_type=accelerator):
         images, labels = (part.to(device) for part in _first_batch(loader))
@@ -39,11 +43,13 @@ def bfloat16_pays(
 
 def _first_batch(loader: DataLoader) -> tuple[Tensor, Tensor]:
     """Return the first batch, and leave the order of the epochs to come as it was."""
-    if loader.generator is None:
-        return next(iter(loader))
-    state = loader.generator.get_state()
+    sampler = getattr(loader, "sampler", None)
+    parts = (loader, sampler, getattr(sampler, "sampler", None))
+    generators = [g for part in parts if (g := getattr(part, "generator", None))]
+    states = [generator.get_state() for generator in generators]
     batch = next(iter(loader))
-    loader.generator.set_state(state)
+    for generator, state in zip(generators, states, strict=True):
+        generator.set_state(state)
     return batch
 
 

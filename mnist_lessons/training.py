@@ -180,8 +180,11 @@ def _device_of(model: torch.nn.Module) -> torch.device:
 
 
 def _note_digits(model: DigitClassifier, loader: DataLoader) -> None:
+    digits = getattr(loader, "dataset", None)  # a loader of one's own may have none
     for name in ("classes", "mean", "std"):
-        setattr(model, name, getattr(loader.dataset, name, None))
+        # in a model that is no DigitClassifier the name may stand for its own part
+        if isinstance(model, DigitClassifier) or getattr(model, name, None) is None:
+            setattr(model, name, getattr(digits, name, None))
 
 
 def _check_model(model: object) -> None:

@@ -1,20 +1,16 @@
 """Every check with its right answer, the usual wrong ones, and sheer nonsense."""
 
-import inspect
 import math
 
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 
 from mnist_lessons import checks
 
 ALL = {
-    name: check
-    for name, check in vars(checks).items()
-    if inspect.isfunction(check)
-    and check.__module__ == checks.__name__
-    and not name.startswith("_")
+    name: check for name in checks.__all__ if callable(check := getattr(checks, name))
 }
 
 
@@ -48,7 +44,53 @@ def changes_its_input(logits):
     return logits.softmax(dim=1)
 
 
+def dropped(values, p, scale=None, mask=None):
+    """Drop by a mask of a smaller shape, or scale by another factor: usual mistakes."""
+    kept = torch.rand(mask or values.shape) > p
+    return values * kept * (1 / (1 - p) if scale is None else scale)
+
+
+def in_fixed_places(values, p):
+    kept = torch.rand(values.shape, generator=torch.Generator().manual_seed(0)) > p
+    return values * kept / (1 - p)
+
+
+def max_pool_from_0(image):
+    result = torch.zeros(image.shape[0] // 2, image.shape[1] // 2)
+    for r in range(result.shape[0]):
+        for c in range(result.shape[1]):
+            for pixel in image[2 * r : 2 * r + 2, 2 * c : 2 * c + 2].flatten():
+                result[r, c] = max(result[r, c], pixel)
+    return result
+
+
+def max_pool_by_loops(image):
+    rows = []
+    for r in range(0, image.shape[0], 2):
+        starts = range(0, image.shape[1], 2)
+        rows.append(torch.stack([image[r : r + 2, c : c + 2].max() for c in starts]))
+    return torch.stack(rows)
+
+
+def blocks(image):
+    return image.reshape(image.shape[0] // 2, 2, image.shape[1] // 2, 2)
+
+
 RIGHT = {
+    "dropout": [
+        dropped,
+        lambda v, p: F.dropout(v, p),
+        lambda v, p: torch.where(torch.rand_like(v) < p, 0, v / (1 - p)),
+    ],
+    "which_dropout": ["C", "c"],
+    "small_network": [(0.951, 19_885), (0.945, 20_000), torch.tensor([0.95, 795.0])],
+    "edge_filter": ["B", " b"],
+    "max_pool": [
+        max_pool_by_loops,
+        lambda i: blocks(i).amax(dim=(1, 3)),
+        lambda i: F.max_pool2d(i[None, None], 2)[0, 0],
+    ],
+    "small_cnn": [(0.982, 15_898), (0.98, 20_000), [0.981, 14_538]],
     "centre_of_mass": [
         right_centre,
         lambda i: [x.item() for x in right_centre(i)],
@@ -68,6 +110,59 @@ RIGHT = {
 
 # check, usual wrong answer, a piece of the message that this answer deserves
 WRONG = [
+    ("dropout", lambda v, p: v * 1, "No value was set"),
+    ("dropout", lambda v, p: v * 0, "Every value"),
+    ("dropout", lambda v, p: dropped(v, p, 1), "sum of the values falls"),
+    ("dropout", lambda v, p: dropped(v, p, 1 - p), "became smaller"),
+    ("dropout", lambda v, p: dropped(v, p, 1 / p), "divide by p"),
+    ("dropout", lambda v, p: dropped(v, p, 1 + p), "Divide instead"),
+    ("dropout", lambda v, p: dropped(v, p, 3.0), "multiplied by 3"),
+    ("dropout", lambda v, p: dropped(v, 1 - p, 1 / (1 - p)), "Which side of p"),
+    ("dropout", lambda v, p: dropped(v, 0.5), "about 20% should"),
+    ("dropout", lambda v, p: dropped(v, p, mask=(50,)), "same units"),
+    ("dropout", lambda v, p: dropped(v, p, mask=(400, 1)), "Some images"),
+    ("dropout", in_fixed_places, "exactly the same values"),
+    ("dropout", lambda v, p: dropped(v, 0.2), "With p = 0"),
+    ("dropout", lambda v, p: torch.rand_like(v) * (v > 0.7), "the same number"),
+    ("dropout", lambda v, p: dropped(v, p).detach(), "gradient cannot flow"),
+    ("dropout", lambda v, p: v[torch.rand_like(v) > p], "its place stays"),
+    ("dropout", lambda v, p: dropped(v, p).tolist(), "Return a tensor"),
+    ("dropout", lambda v, p: v.mul_(torch.rand_like(v) > p), "changes the tensor"),
+    ("dropout", torch.rand(3), "the function itself"),
+    ("which_dropout", "A", "far too large"),
+    ("which_dropout", "B", "overfitting"),
+    ("which_dropout", "D", "far too small"),
+    ("which_dropout", 0.7, "letter in quotes"),
+    ("small_network", (0.9449, 19_885), "94.49%"),
+    ("small_network", (0.96, 20_680), "20,680"),
+    ("small_network", (19_885, 0.95), "comes first"),
+    ("small_network", (95.1, 19_885), "a fraction"),
+    ("small_network", 0.951, "two numbers"),
+    ("small_network", (0.951, 0), "two numbers"),
+    ("small_network", (0.951, 25), "what narrow(...) returns"),
+    ("small_network", (0.999, 19_885), "what narrow(...) returns"),
+    ("small_network", (math.nan, 19_885), "two numbers"),
+    ("edge_filter", "A", "no direction"),
+    ("edge_filter", "C", "run across"),
+    ("edge_filter", "D", "where you leave it"),
+    ("edge_filter", "left", "one of the letters"),
+    ("max_pool", lambda i: blocks(i).mean(dim=(1, 3)), "the mean"),
+    ("max_pool", lambda i: blocks(i).amin(dim=(1, 3)), "the smallest"),
+    ("max_pool", max_pool_from_0, "start at 0"),
+    ("max_pool", lambda i: i[::2, ::2], "one corner"),
+    ("max_pool", lambda i: i.reshape(4, 6, 4).amax(dim=2), "four neighbours in a row"),
+    ("max_pool", lambda i: F.max_pool2d(i[None, None], 2, 1)[0, 0], "overlap"),
+    ("max_pool", lambda i: blocks(i).amax(dim=1), "half as high"),
+    ("max_pool", lambda i: blocks(i).amax(dim=3).max(dim=1), "two things"),
+    ("max_pool", lambda i: max_pool_by_loops(i).tolist(), "Return a tensor"),
+    ("max_pool", lambda i: max_pool_by_loops(i).detach(), "gradient cannot flow"),
+    ("max_pool", lambda i: blocks(i)[:, 1, :, 1], "two rows and two columns"),
+    ("max_pool", torch.rand(8, 12), "the function itself"),
+    ("small_cnn", (0.9799, 15_898), "97.99%"),
+    ("small_cnn", (0.98, 210_170), "210,170"),
+    ("small_cnn", (15_898, 0.98), "comes first"),
+    ("small_cnn", (0.9999, 15_898), "what little(...) returns"),
+    ("small_cnn", 15_898, "two numbers"),
     ("centre_of_mass", lambda i: right_centre(i)[::-1], "wrong way round"),
     ("centre_of_mass", lambda i: right_centre((i > 0).int()), "counts alike"),
     ("centre_of_mass", box_centre, "middle of the box"),
@@ -157,7 +252,7 @@ def test_every_check_has_right_and_wrong_answers_here():
 @pytest.mark.parametrize("name", ALL)
 def test_three_dots_count_as_not_tried(name):
     assert ALL[name](...).status == "not tried"
-    verdict = ALL[name](lambda _x: ...)
+    verdict = ALL[name](lambda *_: ...)
     takes_a_function = callable(RIGHT[name][0])
     assert verdict.status == ("not tried" if takes_a_function else "not yet")
     assert ALL["centre_of_mass"](lambda _x: (..., ...)).status == "not tried"
@@ -203,12 +298,13 @@ def test_a_check_never_raises_and_never_praises_nonsense(name, number):
     assert repr(verdict)
 
 
-@pytest.mark.parametrize("name", ["centre_of_mass", "softmax"])
+@pytest.mark.parametrize("name", ["centre_of_mass", "softmax", "dropout", "max_pool"])
 def test_fresh_input_never_changes_the_verdict(name):
     for _ in range(50):
         assert ALL[name](RIGHT[name][0]).status == "right"
         for other, answer, hint in WRONG:
-            if other == name and answer is not counts_in_uint8:  # that one is slow
+            slow = answer in (counts_in_uint8, max_pool_from_0)
+            if other == name and not slow:
                 assert hint in ALL[name](answer).message
 
 
@@ -224,6 +320,8 @@ def test_checks_leave_the_random_numbers_of_the_notebook_alone():
     before = torch.get_rng_state()
     checks.softmax(stable_softmax)
     checks.centre_of_mass(right_centre)
+    checks.max_pool(max_pool_by_loops)
+    checks.dropout(in_fixed_places)
     assert torch.equal(before, torch.get_rng_state())
 
 
@@ -235,7 +333,7 @@ def test_input_is_fresh_each_time():
 
 
 def test_no_message_gives_the_letter_away():
-    for name in ("divided_twice", "forgot_zero_grad"):
+    for name in ("divided_twice", "forgot_zero_grad", "which_dropout", "edge_filter"):
         letter = RIGHT[name][0]
         for wrong in {"A", "B", "C", "D"} - {letter}:
             words = ALL[name](wrong).message.replace(".", " ").split()

@@ -1,13 +1,14 @@
-"""The steps that every model shares, and the linear model."""
+"""The steps that every model shares, and the models."""
 
 import math
+from functools import partial
 
 import pytest
 import torch
 import torch.nn.functional as F
 from torch import nn
 
-from mnist_lessons import DigitClassifier, LinearModel, seed_everything
+from mnist_lessons import CNN, MLP, DigitClassifier, LinearModel, seed_everything
 
 
 class WithDropout(DigitClassifier):
@@ -229,3 +230,261 @@ def test_a_new_model_guesses(batch):
     assert LinearModel().training_step(batch).item() == pytest.approx(
         math.log(10), abs=0.5
     )
+
+
+# the multilayer perceptron and the convolutional network
+
+SIDES = {1: 12, 2: 5, 3: 4, 4: 3, 5: 2, 6: 1}  # of the last feature maps, in pixels
+
+
+def numbers_in(model):
+    return sum(p.numel() for p in model.parameters())
+
+
+def parts_of(model, kind):
+    return [part for part in model.modules() if isinstance(part, kind)]
+
+
+def test_the_sizes_that_the_docstrings_state():
+    assert numbers_in(MLP()) == 235_146
+    assert "235,146" in MLP.__doc__
+    assert numbers_in(CNN()) == 210_170
+    assert "210,170" in " ".join(CNN.__doc__.split())
+
+
+@pytest.mark.parametrize("hidden", [(), (5,), (30, 20, 10), [7, 3], range(4, 6)])
+@pytest.mark.parametrize("classes", [10, 47])
+def test_the_mlp_has_the_parameters_of_its_layers(batch, hidden, classes):
+    model = MLP(hidden, num_classes=classes)
+    widths = [784, *hidden, classes]
+    pairs = list(zip(widths, widths[1:], strict=False))
+    assert numbers_in(model) == sum((before + 1) * after for before, after in pairs)
+    assert model(batch[0]).shape == (20, classes)
+    assert model.arguments == {
+        "hidden": tuple(hidden),
+        "dropout": 0.2,
+        "num_classes": classes,
+    }
+
+
+def test_the_mlp_is_linear_layers_with_a_relu_between_them(batch):
+    model = MLP((30, 20), dropout=0.5).eval()
+    first, second, last = parts_of(model, nn.Linear)
+    values = batch[0].reshape(20, 784)
+    for layer in (first, second):
+        values = (values @ layer.weight.T + layer.bias).clamp(min=0)
+    torch.testing.assert_close(model(batch[0]), values @ last.weight.T + last.bias)
+
+
+@pytest.mark.parametrize("count", SIDES)
+@pytest.mark.parametrize("batch_norm", [False, True])
+def test_the_cnn_has_the_parameters_of_its_layers(batch, count, batch_norm):
+    channels = (3, 4, 5, 6, 7, 8)[:count]
+    model = CNN(channels, 9, batch_norm=batch_norm, num_classes=12)
+    inputs = [1, *channels]
+    kernels = [25, 9, 9, 9, 9, 9]
+    expected = sum(
+        (n * k + 1) * m for n, m, k in zip(inputs, channels, kernels, strict=False)
+    )
+    expected += (channels[-1] * SIDES[count] ** 2 + 1) * 9 + (9 + 1) * 12
+    if batch_norm:  # a scale and a shift each
+        expected += 2 * sum(channels) + 2 * 9
+    assert numbers_in(model) == expected
+    assert model.features(batch[0]).shape == (20, channels[-1], *[SIDES[count]] * 2)
+    assert model(batch[0]).shape == (20, 12)
+    assert model.arguments == {
+        "channels": channels,
+        "hidden": 9,
+        "dropout": 0.2,
+        "batch_norm": batch_norm,
+        "num_classes": 12,
+    }
+
+
+def test_the_cnn_pools_after_its_first_and_its_last_convolution():
+    def order(channels, **options):
+        return [type(part).__name__ for part in CNN(channels, **options).features]
+
+    conv, pool, norm, relu = "Conv2d", "MaxPool2d", "BatchNorm2d", "ReLU"
+    assert order((4,)) == [conv, pool, relu]
+    assert order((4, 4)) == [conv, pool, relu, conv, pool, relu]
+    assert order((4, 4, 4, 4)) == [
+        conv,
+        pool,
+        relu,
+        *[conv, relu] * 2,
+        conv,
+        pool,
+        relu,
+    ]
+    normed = [conv, pool, norm, relu, conv, norm, relu, conv, pool, norm, relu]
+    assert order((4, 4, 4), batch_norm=True) == normed
+
+
+def test_the_cnn_is_convolutions_and_pooling_and_then_an_mlp(batch):
+    model = CNN((3, 4), 9).eval()
+    (first, second), (hidden, last) = (
+        parts_of(model, nn.Conv2d),
+        parts_of(model, nn.Linear),
+    )
+    values = batch[0]
+    for layer in (first, second):
+        values = F.conv2d(values, layer.weight, layer.bias)
+        values = F.max_pool2d(values, 2).clamp(min=0)
+    values = (values.flatten(1) @ hidden.weight.T + hidden.bias).clamp(min=0)
+    torch.testing.assert_close(model(batch[0]), values @ last.weight.T + last.bias)
+
+
+def test_a_shifted_digit_has_shifted_feature_maps(batch):
+    features = CNN((3, 4)).eval().features
+    images = batch[0]
+    shifted = images.roll((1, 2), dims=(2, 3))
+    before, after = (features[0](i) for i in (images, shifted))
+    torch.testing.assert_close(after[:, :, 1:, 2:], before[:, :, :-1, :-2])
+    # two poolings of two pixels each: only by multiples of four
+    by_four = features(images.roll((4, 4), dims=(2, 3)))
+    torch.testing.assert_close(by_four[:, :, 1:, 1:], features(images)[:, :, :-1, :-1])
+    assert not torch.allclose(after, before)
+
+
+def test_a_feature_looks_at_a_neighbourhood_and_not_at_the_image():
+    images = torch.rand(1, 1, 28, 28, requires_grad=True)
+    CNN((3, 4)).features[:5](images)[0, :, 2, 3].sum().backward()
+    rows, columns = images.grad[0, 0].nonzero().T
+    # 5x5, pooled by 2 (6x6), 3x3 of these (10x10), pooled by 2 (12x12); 4 pixels apart
+    assert 8 <= rows.min() <= rows.max() <= 8 + 11
+    assert 12 <= columns.min() <= columns.max() <= 12 + 11
+
+
+@pytest.mark.parametrize("model_class", [MLP, CNN])
+def test_dropout_drops_in_training_alone(batch, model_class):
+    seed_everything(0)
+    model = model_class(dropout=0.4)
+    assert {part.p for part in parts_of(model, nn.Dropout)} == {0.4}
+    assert len(parts_of(model, nn.Dropout)) == 2
+    assert not torch.equal(model(batch[0]), model(batch[0]))
+    model.eval()
+    assert torch.equal(model(batch[0]), model(batch[0]))
+    without = model_class(dropout=0)
+    assert torch.equal(without(batch[0]), without(batch[0]))
+
+
+@pytest.mark.parametrize("model_class", [MLP, CNN])
+def test_dropout_stands_before_the_layers_that_the_docstring_names(model_class):
+    def kinds(layers):
+        return [type(layer).__name__ for layer in layers]
+
+    if model_class is MLP:
+        hidden = ["Linear", "ReLU", "Dropout"]
+        assert kinds(MLP().layers) == ["Flatten", *hidden, *hidden, "Linear"]
+    else:
+        assert kinds(CNN(batch_norm=True).classifier) == [
+            *("Flatten", "Dropout", "Linear", "BatchNorm1d", "ReLU", "Dropout"),
+            "Linear",
+        ]
+
+
+def test_batch_norm_normalises_all_layers_but_the_last(batch):
+    kinds = (nn.BatchNorm1d, nn.BatchNorm2d)
+    assert parts_of(CNN((3, 4, 5)), kinds) == []
+    model = CNN((3, 4, 5), 9, batch_norm=True)
+    norms = parts_of(model, kinds)
+    assert [norm.num_features for norm in norms] == [3, 4, 5, 9]
+    seen = []
+    norms[-1].register_forward_hook(lambda _part, _given, found: seen.append(found))
+    model(batch[0])
+    torch.testing.assert_close(seen[0].mean(dim=0), torch.zeros(9), atol=1e-5, rtol=0)
+    assert [int(norm.num_batches_tracked) for norm in norms] == [1] * 4
+    model.predict(batch[0])  # in evaluation mode: nothing is learnt from it
+    assert [int(norm.num_batches_tracked) for norm in norms] == [1] * 4
+    # nor does one image's answer depend on the others
+    model.eval()
+    torch.testing.assert_close(model(batch[0])[:1], model(batch[0][:1]))
+
+
+DEEPER = [
+    partial(MLP, (30, 20)),
+    partial(CNN, (8, 16), 32),
+    partial(CNN, (8, 8, 8), 32, batch_norm=True),
+]
+every_deeper_model = pytest.mark.parametrize(
+    "build", DEEPER, ids=["MLP", "CNN", "norm"]
+)
+
+
+@every_deeper_model
+def test_gradients_reach_every_parameter(batch, build):
+    model = build(dropout=0)
+    model.training_step(batch).backward()
+    for name, parameter in model.named_parameters():
+        assert parameter.grad is not None, name
+        assert parameter.grad.abs().sum() > 0, name
+
+
+@every_deeper_model
+def test_a_deeper_model_returns_logits_and_not_probabilities(batch, build):
+    logits = build()(batch[0])
+    assert logits.min() < 0
+    assert not torch.allclose(logits.sum(dim=1), torch.ones(20), atol=0.1)
+    loss = build().training_step(batch).item()
+    assert loss == pytest.approx(math.log(10), abs=0.6)
+
+
+@every_deeper_model
+def test_a_deeper_model_learns_twenty_images_by_heart(batch, build):
+    model = build(dropout=0)
+    optimizer = torch.optim.Adam(model.parameters(), lr=0.01)
+    for _ in range(40):
+        optimizer.zero_grad()
+        model.training_step(batch).backward()
+        optimizer.step()
+    assert torch.equal(model.predict(batch[0]), batch[1])
+
+
+@every_deeper_model
+def test_the_arguments_of_a_deeper_model_rebuild_it(batch, build):
+    model = build(dropout=0.3, num_classes=12)
+    twin = type(model)(**model.arguments)
+    assert twin.arguments == model.arguments
+    twin.load_state_dict(model.state_dict())
+    found, expected = (m.predict_proba(batch[0]) for m in (twin, model))
+    assert torch.equal(found, expected)
+
+
+IMPOSSIBLE = [
+    (MLP, {"hidden": 256}, "hidden=256"),
+    (MLP, {"hidden": 256.0}, "hidden=256.0"),
+    (MLP, {"hidden": None}, "hidden=None"),
+    (MLP, {"hidden": "256"}, "hidden='256'"),
+    (MLP, {"hidden": (256, 0)}, r"hidden=\(256, 0\)"),
+    (MLP, {"hidden": (-1,)}, r"hidden=\(-1,\)"),
+    (MLP, {"hidden": (1.5,)}, r"hidden=\(1.5,\)"),
+    (MLP, {"hidden": (width for width in (5, 5))}, "hidden=<generator"),
+    (MLP, {"dropout": 1}, "dropout=1"),
+    (MLP, {"dropout": -0.1}, "dropout=-0.1"),
+    (MLP, {"dropout": math.nan}, "dropout=nan"),
+    (CNN, {"channels": 8}, "channels=8"),
+    (CNN, {"channels": (8, 0)}, r"channels=\(8, 0\)"),
+    (CNN, {"channels": ()}, r"channels=\(\) has 0 .* one to six"),
+    (CNN, {"channels": (2,) * 7}, "has 7 convolutions.* one to six"),
+    (CNN, {"hidden": 0}, r"hidden=\[0\]"),
+    (CNN, {"hidden": 2.5}, r"hidden=\[2.5\]"),
+    (CNN, {"dropout": 1.0}, "dropout=1.0"),
+    (CNN, {"dropout": -1}, "dropout=-1"),
+]
+
+
+@pytest.mark.parametrize(("model_class", "arguments", "words"), IMPOSSIBLE, ids=str)
+def test_arguments_that_make_no_sense_are_named(model_class, arguments, words):
+    with pytest.raises(ValueError, match=words):
+        model_class(**arguments)
+
+
+@pytest.mark.parametrize("dropout", [0, 0.99])
+def test_dropout_may_be_anything_from_0_to_below_1(dropout):
+    assert MLP((3,), dropout).arguments["dropout"] == dropout
+
+
+def test_before_fit_a_model_knows_nothing_about_its_digits():
+    for model in (LinearModel(), MLP((3,)), CNN((2,), 3), WithDropout()):
+        assert (model.classes, model.mean, model.std) == (None, None, None)

@@ -33,6 +33,12 @@ EVERY = {
         {"slow": [0.5, 0.75], "fast": [0.8, 0.9]}, xlabel="epoch", ylabel="accuracy"
     ),
     "history": lambda: plots.history(RUN),
+    "runs": lambda: plots.runs({"A": RUN, "B": RUN}),
+    "spread": lambda: plots.spread({"plain": [Score(0.3, 0.92, 92, 100)] * 2}),
+    "confusion": lambda: plots.confusion(
+        torch.tensor([3, 1, 4, 4, 4]), torch.tensor([3, 7, 9, 9, 4])
+    ),
+    "maps": lambda: plots.maps(torch.arange(-24.0, 24.0).reshape(2, 4, 6), ["a", "b"]),
     "ladder": lambda: plots.ladder([RUNG]),
     "answer_sheet": lambda: plots.answer_sheet(
         IMAGES, torch.tensor([3, 1, 4]), {"mean": torch.tensor([3, 7, 4])}
@@ -60,14 +66,7 @@ def test_a_picture_is_a_png_with_alt_text_and_one_plain_sentence(name):
 
 
 def test_every_public_drawing_function_is_tested_here():
-    public = {
-        name
-        for name, value in vars(plots).items()
-        if callable(value)
-        and getattr(value, "__module__", "") == plots.__name__
-        and not name.startswith("_")
-    }
-    assert public - {"Rung"} == set(EVERY)
+    assert set(plots.__all__) - {"Rung"} == set(EVERY)
 
 
 def test_the_words_say_what_the_picture_shows():
@@ -81,6 +80,62 @@ def test_the_words_say_what_the_picture_shows():
     assert "validation from 0.9 to 0.9" in said["history"]
     assert "linear: 92.00% with 7,850 numbers" in said["ladder"]
     assert "mean has 2 right" in said["answer_sheet"]
+    assert "B: training from 0.5 to 0.5; validation from 0.4" in said["runs"]
+    assert "plain: accuracy 0.92 to 0.92, loss 0.3 to 0.3" in said["spread"]
+    assert "3 lie off the diagonal" in said["confusion"]
+    assert "4 read as 9, 2 times; 1 read as 7, 1 times" in said["confusion"]
+    assert "2 maps of 4 by 6 values: a, b" in said["maps"]
+    assert "from -24 to 23" in said["maps"]
+
+
+def test_a_confusion_matrix_counts_each_pair_and_shades_mistakes_alone():
+    axis = EVERY["confusion"]().figure.axes[0]
+    written = {text.get_position(): text.get_text() for text in axis.texts}
+    assert written == {(3, 3): "1", (7, 1): "1", (9, 4): "2", (4, 4): "1"}
+    shades = axis.images[0].get_array()
+    assert (shades[4, 9], shades[1, 7], shades.sum()) == (2, 1, 3)
+
+
+def test_spread_draws_every_run_and_the_mean():
+    scores = [Score(0.3, 0.9, 90, 100), Score(0.5, 0.8, 80, 100)]
+    right, loss = plots.spread({"a": scores, "b": scores[:1]}).figure.axes
+    dots = [list(zip(*line.get_data(), strict=True)) for line in right.lines]
+    assert dots == [[(0.9, 0), (0.8, 0)], [(pytest.approx(0.85), 0)], [(0.9, 1)]] + [
+        [(0.9, 1)]
+    ]
+    assert loss.lines[1].get_xdata() == [pytest.approx(0.4)]
+
+
+def test_runs_share_one_scale_from_0_so_that_they_can_be_compared():
+    steep = History([{**RUN[0], "train_loss": 4.0}])
+    axes = plots.runs({"A": RUN, "B": steep}).figure.axes
+    assert [axis.get_ylim() for axis in axes] == [(0, pytest.approx(4.2))] * 2
+
+
+def test_signed_maps_have_0_in_the_middle_and_others_start_at_their_least():
+    values = torch.tensor([[[-1.0, 0.0], [2.0, 3.0]]])
+    limits = [
+        plots.maps(values, signed=signed).figure.axes[0].images[0].get_clim()
+        for signed in (True, False)
+    ]
+    assert limits == [(-3.0, 3.0), (-1.0, 3.0)]
+
+
+def test_whole_and_few_positions_are_the_ticks_of_a_curve():
+    names = {"xlabel": "rate", "ylabel": "accuracy"}
+    rates = [0.001, 0.03, 1]
+    axis = plots.curves({"a": [1, 2, 3]}, x=rates, logx=True, **names).figure.axes[0]
+    assert [t.get_text() for t in axis.get_xticklabels()] == ["0.001", "0.03", "1"]
+    axis = plots.curves({"a": [1, 2, 3]}, x=[0, 1, 2], **names).figure.axes[0]
+    assert all(float(tick).is_integer() for tick in axis.get_xticks())
+
+
+def test_a_title_of_two_lines_has_room():
+    one, two = (
+        plots.digits(IMAGES, titles=[title] * 3).figure.get_size_inches()[1]
+        for title in ("7 (99%)", "7 (99%)\nnot 4")
+    )
+    assert two > one + 0.2
 
 
 def test_a_wrong_answer_is_framed_and_not_marked_by_colour_alone():

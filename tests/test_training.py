@@ -244,7 +244,10 @@ def test_channels_last_changes_the_layout_and_not_the_numbers(some):
     torch.testing.assert_close(last.second.weight, plain.second.weight)
 
 
-def test_autocast_computes_in_bfloat16_and_keeps_the_weights_in_float32(some):
+def test_autocast_computes_in_bfloat16_and_keeps_the_weights_in_float32(
+    some, monkeypatch
+):
+    monkeypatch.setattr("mnist_lessons.training.bfloat16_pays", lambda *_: True)
     plain, cast = fresh(Small), fresh(Small)
     usual = quietly(plain, some(), some(64), epochs=1)
     history = quietly(cast, some(), some(64), epochs=1, autocast=True)
@@ -734,6 +737,83 @@ def test_nothing_to_score_on_is_an_error_that_says_so(loader):
     with pytest.raises(ValueError, match="nothing to score") as caught:
         evaluate(fresh(), loader)
     assert "valid_size=0" in str(caught.value)
+
+
+# what fit notes on the model
+
+
+class Plain(nn.Module):
+    """The steps, but none of DigitClassifier."""
+
+    validation_step = DigitClassifier.validation_step
+    validation_epoch_end = DigitClassifier.validation_epoch_end
+    training_step = DigitClassifier.training_step
+
+    def __init__(self):
+        super().__init__()
+        self.linear = nn.Linear(784, 10)
+
+    def forward(self, images):
+        return self.linear(images.flatten(1))
+
+
+def noted(model):
+    return model.classes, model.mean, model.std
+
+
+@pytest.mark.parametrize("model_class", [LinearModel, Student, Plain])
+def test_fit_notes_what_is_known_about_the_digits(some, loaders, model_class):
+    model = fresh(model_class)
+    quietly(model, some(128), epochs=1)
+    assert noted(model) == (loaders.classes, loaders.mean, loaders.std)
+
+
+@pytest.mark.parametrize("model_class", [LinearModel, Plain])
+def test_a_data_set_that_knows_nothing_is_fine_too(some, model_class):
+    model = fresh(model_class)
+    data = torch.utils.data.TensorDataset(*some(128).dataset.tensors)
+    quietly(model, torch.utils.data.DataLoader(data, batch_size=64), epochs=1)
+    assert noted(model) == (None, None, None)
+
+
+def test_a_loader_that_is_no_dataloader_will_do(some):
+    model, batches = fresh(), list(some(128))
+    history = quietly(model, batches, batches, epochs=1, autocast=True)
+    assert history[-1]["valid_accuracy"] > 0.5
+    assert noted(model) == (None, None, None)
+
+
+def test_the_digits_of_the_last_run_are_noted(some):
+    model = fresh()
+    quietly(model, some(128), epochs=1)
+    others = some(128).dataset
+    others.classes, others.mean, others.std = ["a", "b"], 0.5, 0.25
+    quietly(model, make_loader(others, 64, shuffle=False), epochs=1)
+    assert noted(model) == (["a", "b"], 0.5, 0.25)
+
+
+def test_what_a_plain_module_calls_mean_and_std_stays_its_own(some, loaders):
+    class Normalising(Plain):
+        def __init__(self):
+            super().__init__()
+            self.register_buffer("mean", torch.tensor(0.1307))
+            self.std = 0.3081
+
+        def forward(self, images):
+            return super().forward((images - self.mean) / self.std)
+
+    model = Normalising()
+    quietly(model, some(128), epochs=1)
+    assert noted(model) == (loaders.classes, torch.tensor(0.1307), 0.3081)
+
+
+def test_a_run_that_was_stopped_notes_them_all_the_same(some, loaders, capsys):
+    def stop(images):
+        raise KeyboardInterrupt
+
+    model = fresh()
+    quietly(model, some(128), epochs=1, augment=stop)
+    assert noted(model) == (loaders.classes, loaders.mean, loaders.std)
 
 
 # device and seed

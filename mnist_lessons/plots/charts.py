@@ -1,7 +1,4 @@
-"""Every still picture of the lessons.
-
-Each function returns a `Picture`: the last line of a cell shows it.
-"""
+"""Charts: of training runs, of comparisons, of what a model confuses."""
 
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
@@ -21,135 +18,9 @@ from mnist_lessons.picture import (
     MARKERS,
     ORANGE,
     Picture,
-    as_grids,
     grid,
     in_one_style,
 )
-
-
-def _names(labels: Tensor | Sequence, classes: Sequence[str] | None) -> list[str]:
-    return [classes[int(i)] if classes else str(int(i)) for i in labels]
-
-
-@in_one_style
-def digits(
-    images: Tensor,
-    labels: Tensor | Sequence[int] | None = None,
-    answers: Tensor | Sequence[int] | None = None,
-    *,
-    columns: int = 10,
-    classes: Sequence[str] | None = None,
-    titles: Sequence[str] | None = None,
-) -> Picture:
-    """Draw digits in a grid.
-
-    Args:
-        images: (n, 1, 28, 28), (n, 28, 28) or (n, 784), in any range of values.
-        labels: the true classes, written above each digit.
-        answers: a model's answers; wrong ones are written "5, not 3" and framed.
-        columns: digits in a row.
-        classes: names for the class numbers.
-        titles: what to write above each digit instead.
-    """
-    images = as_grids(images)
-    truth = _names(labels, classes) if labels is not None else [""] * len(images)
-    said = _names(answers, classes) if answers is not None else truth
-    if titles is None:
-        titles = [
-            t if a == t else f"{a}, not {t}" for a, t in zip(said, truth, strict=True)
-        ]
-    width = 2.0 if len(images) == 1 else 0.95 if answers is None else 1.1
-    figure, axes = grid(len(images), columns, width, width + 0.3 * any(titles))
-    for axis, image, title, a, t in zip(axes, images, titles, said, truth, strict=True):
-        axis.imshow(image.numpy())
-        axis.set_xticks([])
-        axis.set_yticks([])
-        axis.set_title(title, color=BLACK if a == t else ORANGE, pad=4)
-        axis.spines[:].set_visible(a != t)
-        axis.spines[:].set(color=ORANGE, linewidth=2)
-    listed = f": {', '.join(titles)}" if any(titles) else ""
-    kind = "image of a digit" if len(images) == 1 else "images of digits"
-    return Picture(figure, f"{len(images)} {kind}{listed}.")
-
-
-@in_one_style
-def pixels(image: Tensor) -> Picture:
-    """Draw one digit large, with the value of each pixel written into it.
-
-    Args:
-        image: (28, 28) or (1, 28, 28), whole numbers from 0 to 255.
-    """
-    image = as_grids(image)[0]
-    figure = Figure(figsize=(8.4, 8.4))
-    axis = figure.subplots()
-    axis.imshow(image.numpy(), vmin=0, vmax=255)
-    for row in range(28):
-        for column in range(28):
-            value = int(image[row, column])
-            shade = "black" if value > 140 else "white" if value else "#7F7F7F"
-            axis.text(
-                column, row, str(value), color=shade, size=6.5, ha="center", va="center"
-            )
-    axis.set(xlabel="column", ylabel="row", xticks=range(0, 28, 3))
-    axis.set_yticks(range(0, 28, 3))
-    return Picture(
-        figure,
-        "A digit as 28 by 28 pixels with the value of each written into it. "
-        f"{int((image == 0).sum())} pixels are 0, the background; the brightest has "
-        f"{int(image.max())}.",
-    )
-
-
-@in_one_style
-def value_ranges(images: Mapping[str, Tensor]) -> Picture:
-    """Draw the same digit in several scalings: how it looks, and the values it has."""
-    figure = Figure(figsize=(2.6 * len(images), 4.2))
-    axes = figure.subplots(2, len(images), height_ratios=[1.3, 1], squeeze=False)
-    told = []
-    for number, (name, image) in enumerate(images.items()):
-        image = as_grids(image)[0].float()
-        axes[0, number].imshow(image.numpy())
-        axes[0, number].axis("off")
-        axes[0, number].set_title(name)
-        axes[1, number].hist(image.flatten().numpy(), bins=30, color=BLUE)
-        axes[1, number].set(yscale="log", ylim=(0.8, 1000), xlabel="pixel value")
-        axes[1, number].locator_params(axis="x", nbins=4)
-        told.append(f"{name} from {image.min():.3g} to {image.max():.3g}")
-    axes[1, 0].set_ylabel("pixels")
-    return Picture(
-        figure,
-        f"The same digit {len(images)} times, looking alike, with a histogram of its "
-        f"pixel values below each. The values: {'; '.join(told)}.",
-    )
-
-
-@in_one_style
-def templates(
-    weights: Tensor, titles: Sequence[str] | None = None, *, columns: int = 5
-) -> Picture:
-    """Draw weights as images: where they are evidence for a class, where against.
-
-    Args:
-        weights: (n, 784), such as `model.linear.weight`; all share one colour scale.
-        titles: what to write above each; the numbers from 0 where nothing is given.
-        columns: templates in a row.
-    """
-    weights = as_grids(weights)
-    names = list(titles or map(str, range(len(weights))))
-    figure, axes = grid(len(weights), columns, 1.45, 1.75)
-    limit = float(weights.abs().max())
-    for axis, weight, name in zip(axes, weights, names, strict=True):
-        shown = axis.imshow(weight.numpy(), cmap="PuOr_r", vmin=-limit, vmax=limit)
-        axis.set_title(name, pad=4)
-        axis.axis("off")
-    bar = figure.colorbar(shown, ax=axes, shrink=0.8, aspect=12, pad=0.01)
-    bar.set_ticks([-limit, 0, limit], labels=["against", "0", "for"])
-    return Picture(
-        figure,
-        f"{len(weights)} templates as images: {', '.join(names)}. Orange pixels are "
-        f"evidence for a class, purple ones against it; the largest weight is "
-        f"{limit:.2g}.",
-    )
 
 
 @in_one_style
@@ -213,6 +84,9 @@ def curves(
     axis.set(xlabel=xlabel, ylabel=ylabel, ylim=ylim)
     if logx:
         axis.set_xscale("log")
+        if x is not None and len(x) <= 10:
+            axis.set_xticks(list(x), [f"{place:g}" for place in x])
+            axis.minorticks_off()
     if percent:
         axis.yaxis.set_major_formatter(PercentFormatter(1.0))
     if len(lines) > 1:
@@ -250,6 +124,98 @@ def history(record: History) -> Picture:
     )
 
 
+@in_one_style
+def runs(records: Mapping[str, History]) -> Picture:
+    """Draw training and validation loss of several runs, one chart each."""
+    figure, axes = grid(len(records), 4, 2.6, 2.9)
+    told = []
+    top = max(max(r["train_loss"] + r["valid_loss"]) for r in records.values())
+    for axis, (name, record) in zip(axes, records.items(), strict=True):
+        lines = {"training": record["train_loss"], "validation": record["valid_loss"]}
+        told.append(f"{name}: {_draw_lines(axis, lines)}")
+        axis.set(title=name, xlabel="epoch", ylim=(0, 1.05 * top))
+        axis.label_outer()
+    axes[0].set_ylabel("loss")
+    named = axes[0].get_legend_handles_labels()
+    figure.legend(*named, loc="outside upper center", ncols=2)
+    return Picture(
+        figure,
+        f"Line charts of the loss in {len(records)} runs: {', '.join(records)}. "
+        f"{'; '.join(told)}.",
+    )
+
+
+@in_one_style
+def spread(scores: Mapping[str, Sequence[Score]]) -> Picture:
+    """Draw the accuracy and the loss of several runs a recipe: a dot each, and means.
+
+    Args:
+        scores: the name of each recipe, and the score of each of its runs.
+    """
+    figure = Figure(figsize=(9, 0.8 + 0.42 * len(scores)))
+    axes = figure.subplots(1, 2, sharey=True)
+    told = []
+    for row, (name, runs) in enumerate(scores.items()):
+        words = []
+        for axis, value in zip(axes, ("accuracy", "loss"), strict=True):
+            found = [score[value] for score in runs]
+            mean = sum(found) / len(found)
+            axis.plot(found, [row] * len(found), "o", color=BLUE, alpha=0.5)
+            axis.plot(mean, row, "|", color=ORANGE, markersize=22, markeredgewidth=3)
+            words.append(f"{value} {min(found):.3g} to {max(found):.3g}")
+        told.append(f"{name}: {', '.join(words)}")
+    for axis, value in zip(axes, ("accuracy", "loss"), strict=True):
+        axis.set(xlabel=f"validation {value}", ylim=(len(scores) - 0.5, -0.5))
+        axis.grid(axis="x")
+    axes[0].set_yticks(range(len(scores)), scores)
+    axes[0].xaxis.set_major_formatter(PercentFormatter(1.0, decimals=1))
+    for axis in axes:
+        axis.locator_params(axis="x", nbins=5)
+    return Picture(
+        figure,
+        f"Validation accuracy and loss of {', '.join(scores)}, one dot a run and a bar "
+        f"at the mean. {'; '.join(told)}.",
+    )
+
+
+@in_one_style
+def confusion(
+    labels: Tensor, answers: Tensor, classes: Sequence[str] | None = None
+) -> Picture:
+    """Draw how often each class got each answer. Mistakes are shaded, not the diagonal.
+
+    Args:
+        labels: the true classes, (count,).
+        answers: a model's answers, (count,).
+        classes: names for the class numbers; 0 to 9 where nothing is given.
+    """
+    names = list(classes or map(str, range(10)))
+    pairs = labels.cpu() * len(names) + answers.cpu()
+    counts = pairs.bincount(minlength=len(names) ** 2).reshape(len(names), -1)
+    mistakes = counts - counts.diag().diag()
+    figure = Figure(figsize=(6.2, 5.4))
+    axis = figure.subplots()
+    axis.imshow(mistakes.numpy(), cmap="Blues", vmax=max(1, 1.5 * int(mistakes.max())))
+    for row in range(len(names)):
+        for column in range(len(names)):
+            if count := int(counts[row, column]):
+                shade = "#7F7F7F" if row == column else BLACK
+                axis.text(
+                    column, row, str(count), color=shade, ha="center", va="center"
+                )
+    axis.set(xlabel="answer", ylabel="label")
+    axis.set_xticks(range(len(names)), names)
+    axis.set_yticks(range(len(names)), names)
+    axis.spines[:].set_visible(True)
+    most = [divmod(int(i), len(names)) for i in mistakes.flatten().topk(3).indices]
+    told = [f"{names[t]} read as {names[a]}, {mistakes[t, a]} times" for t, a in most]
+    return Picture(
+        figure,
+        f"Confusion matrix of {len(labels):,} digits. {int(mistakes.sum())} lie off "
+        f"the diagonal. The most frequent mistakes: {'; '.join(told)}.",
+    )
+
+
 def _draw_lines(
     axis: Axes,
     lines: Mapping[str, Sequence[float]],
@@ -268,7 +234,7 @@ def _draw_lines(
             label=name,
         )
         told.append(f"{name} from {heights[0]:.3g} to {heights[-1]:.3g}")
-    if x is None:
+    if x is None or all(float(place).is_integer() for place in x):
         axis.xaxis.set_major_locator(MaxNLocator(integer=True))
     axis.grid(axis="y")
     return "; ".join(told)
@@ -331,45 +297,4 @@ def ladder(rungs: Sequence[Rung]) -> Picture:
         figure,
         f"The ladder: validation accuracy of {len(rungs)} models against their size "
         f"and training time. {'; '.join(told)}.",
-    )
-
-
-@in_one_style
-def answer_sheet(
-    images: Tensor, labels: Tensor, answers: Mapping[str, Tensor]
-) -> Picture:
-    """Draw some digits in one row and the answers of each model in a row below.
-
-    A right answer stands in blue, a wrong one in an orange box.
-    """
-    images, count = as_grids(images), len(labels)
-    figure = Figure(figsize=(0.42 * count + 1.8, 0.45 + 0.42 * (len(answers) + 1)))
-    axis = figure.subplots()
-    for column, (image, label) in enumerate(zip(images, labels, strict=True)):
-        axis.imshow(image.numpy(), extent=(column - 0.48, column + 0.48, 0.48, -0.48))
-        axis.text(column, -0.75, str(int(label)), ha="center", va="center")
-    told = []
-    for row, (name, said) in enumerate(answers.items(), start=1):
-        right = said.cpu() == labels.cpu()
-        for column in range(count):
-            good = bool(right[column])
-            axis.text(
-                column,
-                row,
-                str(int(said[column])),
-                color=BLUE if good else "white",
-                ha="center",
-                va="center",
-                bbox=None if good else {"facecolor": ORANGE, "edgecolor": "none"},
-            )
-        axis.text(count - 0.3, row, f"{int(right.sum())} right", va="center")
-        told.append(f"{name} has {int(right.sum())} right")
-    axis.set(xlim=(-0.6, count + 1.2), ylim=(len(answers) + 0.5, -1.05), xticks=[])
-    axis.set_yticks([-0.75, *range(1, len(answers) + 1)], ["label", *answers])
-    axis.tick_params(length=0)
-    axis.spines[:].set_visible(False)
-    axis.set_aspect("auto")
-    return Picture(
-        figure,
-        f"{count} digits with the answers of {', '.join(answers)}. {'; '.join(told)}.",
     )

@@ -1,0 +1,33 @@
+"""The checks of the exercises: `checks.softmax(my_softmax)` says how it went.
+
+A check looks at properties on fresh random input, never at the text of an answer. It
+says one of three things: not tried yet; right, and why it matters; not yet, with the
+likely mistake and without the answer. It never raises, whatever it is given, so that a
+notebook always runs to its end.
+"""
+
+from mnist_lessons.checks.asking import NOT_TRIED
+from mnist_lessons.checks.lesson_1 import (
+    centre_of_mass,
+    divided_twice,
+    nearest_neighbour,
+)
+from mnist_lessons.checks.lesson_2 import forgot_zero_grad, learning_rate, softmax
+from mnist_lessons.checks.lesson_3 import dropout, small_network, which_dropout
+from mnist_lessons.checks.lesson_4 import edge_filter, max_pool, small_cnn
+
+__all__ = [
+    "NOT_TRIED",
+    "centre_of_mass",
+    "divided_twice",
+    "dropout",
+    "edge_filter",
+    "forgot_zero_grad",
+    "learning_rate",
+    "max_pool",
+    "nearest_neighbour",
+    "small_cnn",
+    "small_network",
+    "softmax",
+    "which_dropout",
+]

@@ -1,0 +1,119 @@
+"""The checks of lesson 4."""
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from mnist_lessons.checks.asking import (
+    NotYetError,
+    accuracy_and_size,
+    call,
+    exercise,
+    fresh,
+    letter,
+    require,
+)
+
+
+@exercise
+def max_pool(function: Any) -> str:
+    """Check a function: image (height, width) -> the largest of each 2x2 block."""
+    image = torch.randn(8, 12, generator=fresh()) - 1  # negative values matter
+    batch = image[None, None]
+    true = F.max_pool2d(batch, 2)[0, 0]
+    result = call(function, image)
+    require(
+        not (isinstance(result, tuple) and len(result) == 2),
+        "max(dim=...) returns two things, values and positions. amax(dim=...) returns "
+        "the values alone.",
+    )
+    require(isinstance(result, Tensor), "Return a tensor.")
+    require(
+        result.shape != (7, 11),
+        "Your windows overlap. Blocks of 2x2 lie side by side: the next one begins two "
+        "pixels further on.",
+    )
+    require(
+        result.shape == true.shape,
+        f"An image of shape {tuple(image.shape)} should become {tuple(true.shape)}, "
+        f"half as high and half as wide; yours is {tuple(result.shape)}.",
+    )
+    if torch.allclose(result.to(true.dtype), true):
+        learns = image.clone().requires_grad_()
+        require(
+            function(learns).requires_grad,
+            "The gradient cannot flow through your result. Use PyTorch's operations "
+            "all the way, without .item(), .numpy() or float().",
+        )
+        return (
+            "A strong response survives wherever in its block it was: that is how "
+            "pooling forgets a pixel of position."
+        )
+    for wrong, hint in (
+        (F.avg_pool2d(batch, 2)[0, 0], "That is the mean of each block."),
+        (-F.max_pool2d(-batch, 2)[0, 0], "That is the smallest of each block."),
+        (
+            true.clamp(min=0),
+            "Where a block holds only negative values you return 0. Does your search "
+            "for the largest value start at 0?",
+        ),
+        (
+            image[::2, ::2],
+            "That is one corner of each block; the other three pixels do not count.",
+        ),
+        (
+            image.reshape(4, 6, 4).amax(dim=2),
+            "You take four neighbours in a row. A block is two rows high: keep rows "
+            "and columns apart when you reshape.",
+        ),
+    ):
+        require(not torch.allclose(result.to(true.dtype), wrong), hint)
+    raise NotYetError(
+        "The shape is right, the values are not: each should be the largest of a block "
+        "of two rows and two columns."
+    )
+
+
+@exercise
+def edge_filter(answer: Any) -> str:
+    """Check the letter of the map that a filter for left edges made."""
+    return letter(
+        answer,
+        "B",
+        "It subtracts the column on the left from the column on the right, so it "
+        "answers where ink begins; where ink ends the number is negative.",
+        {
+            "A": "A is positive all along the strokes and the same everywhere beside "
+            "them: it adds up the window, and has no direction.",
+            "C": "C answers most to strokes that run across, above and below them. "
+            "Which strokes have edges on the left?",
+            "D": "D is negative where you meet a stroke from the left, and positive "
+            "where you leave it. Which edges is that?",
+        },
+    )
+
+
+@exercise
+def small_cnn(answer: Any) -> str:
+    """Check (accuracy, numbers learned): 98 % with at most 20,000 numbers."""
+    right, size = accuracy_and_size(answer, "little(...)")
+    require(
+        size <= 20_000,
+        f"{size:,} numbers are more than 20,000. Most of them lie between the last "
+        "feature maps (25 values each) and the fully connected layer.",
+    )
+    require(
+        size >= 100 and right <= 0.997,
+        "No network of this kind does that. Give the check what little(...) returns.",
+    )
+    if right < 0.98:
+        raise NotYetError(
+            f"{right:.2%} with {size:,} numbers. Are they spent where they help? "
+            "And is the rate right for so few steps?"
+        )
+    return (
+        "A tenth of the MLP's size, and as good: weights that are shared by all places "
+        "are spent well."
+    )
