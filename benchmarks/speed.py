@@ -259,7 +259,7 @@ def picture(runs: Sequence[Run]) -> Picture:
     # errors on a log scale, so that 98 and 99 % stand apart; good models on top
     axis.set(xscale="log", xlabel="seconds to train")
     axis.set(yscale="log", ylabel="test accuracy")
-    axis.margins(x=0.2, y=0.2)
+    axis.margins(x=0.25, y=0.2)
     best, worst = axis.get_ylim()
     ticks = [0.8, 0.5, 0.2, 0.1, 0.05, 0.02, 0.01, 0.005, 0.002]
     axis.set_yticks(ticks, [f"{100 - 100 * error:g} %" for error in ticks])
