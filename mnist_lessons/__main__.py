@@ -1,107 +1,179 @@
-"""The command line: `python -m mnist_lessons lab` opens the lessons in JupyterLab."""
+"""The command line: `python -m mnist_lessons train`, `evaluate`, `predict` and `lab`.
+
+Each command is a short script, such as you would write yourself with this package.
+What can be typed after it, and its --help, stands in `options.py`.
+"""
 
 import argparse
+import glob
+import io
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
-FIRST_LESSON = "01_data.ipynb"
+from mnist_lessons import (
+    evaluate,
+    fit,
+    load_mnist,
+    load_model,
+    pick_device,
+    save_model,
+    seed_everything,
+)
+from mnist_lessons.checkpoints import ModelFileError
+from mnist_lessons.files import DataFileError
+from mnist_lessons.images import as_text, read_digit
+from mnist_lessons.lab import run_lab
+from mnist_lessons.models import DigitClassifier
+from mnist_lessons.options import EPOCHS, OPTIMIZERS, RATES, build_model, make_parser
+from mnist_lessons.photos import ImageError
 
-LAB_HELP = """\
-Start JupyterLab on the lessons and open lesson 1.
+MNIST_SCALE = (0.1307, 0.3081)  # mean and standard deviation of MNIST's pixels
 
-The address to open is printed, and your browser opens it by itself where there is one.
-Stop with Ctrl-C; what you changed in a notebook stays on disk once you save it."""
 
-LAB_EXAMPLES = """\
-Every other option goes to JupyterLab as it is (`jupyter lab --help` lists them):
+class CommandError(ValueError):
+    """What was asked for cannot be done."""
 
-  python -m mnist_lessons lab --port 9000       if the usual port does not suit you
-  python -m mnist_lessons lab --no-browser      only print the address
-  python -m mnist_lessons lab --ip 0.0.0.0      in a container whose port is published
-"""
+
+def run_train(options: argparse.Namespace) -> int:
+    """Train a new model, score it on the validation digits, and save it."""
+    seed_everything(options.seed)
+    model = build_model(options)
+    device = options.device or pick_device()
+    loaders = load_mnist(
+        options.data_dir, options.batch_size, device=device, seed=options.seed
+    )
+    train, valid, _test = loaders
+    assert valid is not None  # load_mnist sets some apart, if not told not to
+    epochs = options.epochs or EPOCHS[options.model]
+    lr = options.lr or RATES[options.optimizer]
+    parameters = sum(weights.numel() for weights in model.parameters())
+    print(
+        f"Training {options.model} with {parameters:,} parameters; optimizer "
+        f"{options.optimizer}, learning rate {lr:g}, epochs {epochs}, device {device}.",
+        flush=True,
+    )
+    history = fit(
+        model,
+        train,
+        valid,
+        epochs=epochs,
+        lr=lr,
+        optimizer=OPTIMIZERS[options.optimizer],
+        channels_last=options.model == "cnn",
+        log_every=options.log_every,
+        device=device,
+    )
+    by_hand = history.stopped is not None and "by hand" in history.stopped
+    if history.stopped and not by_hand:
+        raise CommandError("The model is of no use, so nothing was saved.")
+    print(f"Validation digits: {evaluate(model, valid)}.")
+    if options.save:
+        save_model(model, options.save)
+        print(f"Saved as {options.save}. To read a picture with it:")
+        print(f"  python -m mnist_lessons predict {options.save} PICTURE")
+    else:
+        print("Not saved; with --save digits.pth you could read pictures with it.")
+    return 130 if by_hand else 0
+
+
+def run_evaluate(options: argparse.Namespace) -> int:
+    """Score a saved model on the validation digits, or on the test digits."""
+    device = options.device or pick_device()
+    model = load_model(options.file).to(device)
+    # the digits have to be scaled as they were when the model was trained
+    loaders = load_mnist(
+        options.data_dir, options.batch_size, normalize=scale_of(model), device=device
+    )
+    outputs = model.arguments.get("num_classes", 10)
+    if outputs < 10 or model.classes not in (None, loaders.classes):
+        names = ", ".join(model.classes or [f"{outputs} classes"])
+        raise CommandError(
+            f"{options.file} was not trained on the ten digits but on: {names}. So its "
+            "answers cannot be compared with their labels."
+        )
+    digits = loaders.test if options.test else loaders.valid
+    assert digits is not None  # as above
+    score = evaluate(model, digits)
+    print(f"{'Test' if options.test else 'Validation'} digits: {score}.")
+    return 0
+
+
+def run_predict(options: argparse.Namespace) -> int:
+    """Read the digit in each picture; the ones that cannot be read do not stop it."""
+    model = load_model(options.file)
+    mean, std = scale_of(model)
+    encoding, status = sys.stdout.encoding or "ascii", 0
+    for name in expand(options.images):
+        try:
+            image = read_digit(name)
+        except ImageError as error:
+            print(error, file=sys.stderr)
+            status = 1
+            continue
+        chances = model.predict_proba((image - mean) / std)[0]
+        if not chances.isfinite().all():
+            raise CommandError(f"{options.file} is of no use: its weights diverged.")
+        names = class_names(model, len(chances))
+        best = chances.argsort(descending=True)[:3].tolist()
+        likely = ", ".join(f"{names[n]} ({chances[n]:.1%})" for n in best)
+        print(f"{name} as the model sees it:\n{as_text(image[0, 0], encoding)}")
+        print(f"Answer: {names[best[0]]}. Most probable: {likely}.\n")
+    return status
+
+
+def scale_of(model: DigitClassifier) -> tuple[float, float]:
+    """Return the mean and the standard deviation that the model's digits had."""
+    if model.mean is None or model.std is None:
+        print(
+            "The model does not say how its digits were scaled (fit would have noted "
+            "it). MNIST's own mean and standard deviation are used.",
+            file=sys.stderr,
+        )
+        return MNIST_SCALE
+    return model.mean, model.std
+
+
+def class_names(model: DigitClassifier, count: int) -> list[str]:
+    """Return what each of the model's answers is called."""
+    known = model.classes or []
+    return [known[n] if n < len(known) else str(n) for n in range(count)]
+
+
+def expand(names: list[str]) -> Iterator[str]:
+    """Replace *.jpg by the files' names where, as on Windows, the shell does not."""
+    for name in names:
+        found = [] if Path(name).exists() else sorted(glob.glob(name))  # noqa: PTH207
+        yield from found or [name]
+
+
+COMMANDS = {"train": run_train, "evaluate": run_evaluate, "predict": run_predict}
+ERRORS = (CommandError, DataFileError, ModelFileError, ImageError, OSError)
 
 
 def main(argv: list[str] | None = None) -> int:
     """Run one command; return the exit status."""
-    parser = argparse.ArgumentParser(
-        prog="python -m mnist_lessons",
-        description="Deep learning on the MNIST digits, in notebooks.",
-        epilog="`python -m mnist_lessons lab --help` says more about that command.",
-        allow_abbrev=False,
-    )
-    commands = parser.add_subparsers(dest="command", metavar="command", required=True)
-    lab = commands.add_parser(
-        "lab",
-        help="open the lessons in JupyterLab",
-        description=LAB_HELP,
-        epilog=LAB_EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
-    lab.set_defaults(run=run_lab)
-    arguments, others = parser.parse_known_args(argv)
-    return arguments.run(others)
-
-
-def run_lab(options: list[str]) -> int:
-    """Start JupyterLab in this process; it returns when the server is stopped."""
-    folder = find_lessons()
-    if folder is None:
-        print(
-            f"Found no {FIRST_LESSON}. The lessons lie in the folder notebooks/ of the "
-            "project, not in the installed package.\nGet the project as its README "
-            "says, change into its folder (cd mnist-lessons) and run this again.",
-            file=sys.stderr,
-        )
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # file names can hold anything; and a log shows each epoch as it ends
+            stream.reconfigure(errors="replace", line_buffering=True)
+    options, others = make_parser().parse_known_args(argv)
+    try:
+        if options.command == "lab":
+            return run_lab(others)  # JupyterLab knows the other options
+        if others:
+            options.parser.error(f"{' '.join(others)} is not known; see --help")
+        return COMMANDS[options.command](options)
+    except KeyboardInterrupt:
+        print("Stopped.", file=sys.stderr)
+        return 130
+    except BrokenPipeError:  # whoever reads our lines, such as `head`, has enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
-    # here, because the import takes a second that --help need not wait for
-    from jupyterlab.labapp import LabApp  # type: ignore[import-untyped]
-
-    print(f"Starting JupyterLab in {folder}; stop it with Ctrl-C.", flush=True)
-    LabApp.launch_instance(argv=lab_options(folder, options))
-    return 0
-
-
-def find_lessons() -> Path | None:
-    """Return the folder with the lessons: the checkout's own, else one close by."""
-    checkout = Path(__file__).resolve().parent.parent
-    for folder in (checkout / "notebooks", Path.cwd() / "notebooks", Path.cwd()):
-        if (folder / FIRST_LESSON).is_file():
-            return folder
-    return None
-
-
-def lab_options(folder: Path, given: list[str]) -> list[str]:
-    """Return options that make JupyterLab start without questions, then the given ones.
-
-    Where both name the same option, the given one counts.
-    """
-    ours = [
-        f"--notebook-dir={folder}",
-        f"--LabApp.default_url=/lab/tree/{FIRST_LESSON}",
-        "-y",  # Ctrl-C stops the server without asking
-    ]
-    if hasattr(os, "geteuid") and os.geteuid() == 0:
-        ours.append("--allow-root")  # in a container; JupyterLab refuses otherwise
-    if not has_display():
-        ours.append("--no-browser")  # else a text browser takes over the terminal
-    # JupyterLab prints the address on its own line only if it made the token; with
-    # another token the address stands in the log, which is then needed
-    if "JUPYTER_TOKEN" not in os.environ and not any("token" in o for o in given):
-        ours.append("--log-level=WARN")
-    names = {option.split("=")[0] for option in given}
-    return [option for option in ours if option.split("=")[0] not in names] + given
-
-
-def has_display() -> bool:
-    """Tell whether a browser can show itself; only on Linux may there be no screen.
-
-    `BROWSER` counts: an editor that is connected from another machine sets it to a
-    program that opens the page over there.
-    """
-    names = ("DISPLAY", "WAYLAND_DISPLAY", "BROWSER")
-    return sys.platform != "linux" or any(os.environ.get(name) for name in names)
+    except ERRORS as error:
+        print(getattr(error, "strerror", None) or error, file=sys.stderr)
+        return 1
 
 
 if __name__ == "__main__":

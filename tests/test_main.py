@@ -1,172 +1,406 @@
-"""`python -m mnist_lessons lab`: the options it chooses, and a real server."""
+"""`python -m mnist_lessons train`, `evaluate` and `predict`."""
 
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
-import time
-import urllib.error
-import urllib.request
 
 import pytest
+import torch
+from PIL import Image, ImageDraw
 
+from mnist_lessons import CNN, MLP, DigitClassifier, LinearModel, helptexts
 from mnist_lessons import __main__ as command_line
+from mnist_lessons.checkpoints import load_model, save_model
+from mnist_lessons.data import Loaders
+from mnist_lessons.files import DataFileError
+from mnist_lessons.history import DivergenceError
 
-SCREENS = ("DISPLAY", "WAYLAND_DISPLAY", "BROWSER")
+
+@pytest.fixture(autouse=True)
+def few_digits(monkeypatch, loaders, some, tmp_path):
+    """600 digits each; the arguments of `load_mnist` are kept in a list."""
+    asked = []
+
+    def load(data_dir=None, batch_size=128, *, normalize=True, device=None, seed=0):
+        asked.append({"data_dir": data_dir, "normalize": normalize, "seed": seed})
+        asked[-1] |= {"batch_size": batch_size, "device": device}
+        parts = [some(600, n * 600, batch_size) for n in range(3)]
+        return Loaders(*parts)
+
+    monkeypatch.setattr(command_line, "load_mnist", load)
+    monkeypatch.chdir(tmp_path)
+    return asked
 
 
 @pytest.fixture
-def plain_machine(monkeypatch):
-    """An ordinary user on Linux, in front of a screen."""
-    for name in (*SCREENS, "JUPYTER_TOKEN"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("DISPLAY", ":0")
-    monkeypatch.setattr(sys, "platform", "linux")
-    monkeypatch.setattr(os, "geteuid", lambda: 1000, raising=False)
-    return monkeypatch
+def run(capsys):
+    """`run("train linear")` returns the status, what was printed, and the errors."""
+
+    def call(words):
+        try:
+            status = command_line.main(words.split())
+        except SystemExit as stop:  # argparse does so
+            status = stop.code
+        printed = capsys.readouterr()
+        assert "Traceback" not in printed.err
+        return status, printed.out, printed.err
+
+    return call
 
 
-def test_lab_serves_the_folder_and_opens_lesson_1(plain_machine, tmp_path):
-    options = command_line.lab_options(tmp_path, [])
-    assert f"--notebook-dir={tmp_path}" in options
-    assert "--LabApp.default_url=/lab/tree/01_data.ipynb" in options
-    assert "-y" in options
-    assert not {"--allow-root", "--no-browser"} & set(options)
+@pytest.fixture
+def saved(loaders):
+    """A file `digits.pth` with a model whose answer is always 7."""
+
+    def save(model=None, name="digits.pth", **about):
+        model = model or LinearModel()
+        for weights in model.parameters():
+            weights.data.zero_()
+        if isinstance(model, LinearModel):
+            model.linear.bias.data[7] = 3
+        about = {
+            "classes": loaders.classes,
+            "mean": loaders.mean,
+            "std": loaders.std,
+        } | about
+        for key, value in about.items():
+            setattr(model, key, value)
+        save_model(model, name)
+        return name
+
+    return save
 
 
-def test_root_is_allowed_only_as_root(plain_machine, tmp_path):
-    plain_machine.setattr(os, "geteuid", lambda: 0, raising=False)
-    assert "--allow-root" in command_line.lab_options(tmp_path, [])
-    plain_machine.delattr(os, "geteuid")  # as on Windows
-    assert "--allow-root" not in command_line.lab_options(tmp_path, [])
+@pytest.fixture
+def seven(tmp_path):
+    image = Image.new("L", (200, 200), 230)
+    draw = ImageDraw.Draw(image)
+    draw.line([(60, 50), (140, 50), (90, 160)], fill=20, width=14)
+    image.save(tmp_path / "seven.png")
+    return "seven.png"
 
 
-def test_no_browser_without_a_screen(plain_machine, tmp_path):
-    plain_machine.delenv("DISPLAY")
-    assert "--no-browser" in command_line.lab_options(tmp_path, [])
-    plain_machine.setattr(sys, "platform", "darwin")
-    assert "--no-browser" not in command_line.lab_options(tmp_path, [])
+# train
 
 
-@pytest.mark.parametrize("name", SCREENS)
-def test_a_browser_where_one_can_show_itself(plain_machine, tmp_path, name):
-    plain_machine.delenv("DISPLAY")
-    plain_machine.setenv(name, "something")
-    assert "--no-browser" not in command_line.lab_options(tmp_path, [])
+@pytest.mark.parametrize("model", [LinearModel, MLP, CNN])
+def test_train_saves_a_model_that_predicts(run, seven, model):
+    name = {LinearModel: "linear", MLP: "mlp", CNN: "cnn"}[model]
+    status, out, _ = run(f"train {name} --epochs 1 --save {name}.pth")
+    assert status == 0
+    assert "Validation digits: " in out
+    assert "of 600; 95 % interval" in out
+    assert f"predict {name}.pth" in out
+    assert type(load_model(f"{name}.pth")) is model
+    assert run(f"predict {name}.pth {seven}")[0] == 0
+
+
+def test_train_hands_its_options_on(run, monkeypatch, few_digits):
+    seen = {}
+
+    def fit(model, train, valid, **options):
+        seen.update(options, arguments=model.arguments)
+        return command_line_fit(model, train, valid, **options)
+
+    command_line_fit = command_line.fit
+    monkeypatch.setattr(command_line, "fit", fit)
+    words = "train mlp --epochs 2 --batch-size 50 --lr 0.02 --optimizer momentum "
+    words += "--dropout 0.1 --hidden 20 10 --seed 5 --device cpu --log-every 4 "
+    status, out, _ = run(words + "--data-dir elsewhere")
+    assert status == 0
+    assert out.count("train loss") == 2 + 6
+    assert seen["arguments"] == {"hidden": (20, 10), "dropout": 0.1, "num_classes": 10}
+    assert (seen["epochs"], seen["lr"], seen["log_every"]) == (2, 0.02, 4)
+    assert seen["optimizer"].keywords == {"momentum": 0.9}
+    assert few_digits == [
+        {
+            "data_dir": "elsewhere",
+            "batch_size": 50,
+            "seed": 5,
+            "device": torch.device("cpu"),
+            "normalize": True,
+        }
+    ]
+
+
+def test_the_same_seed_gives_the_same_model(run):
+    for name, seed in (("a", 1), ("b", 1), ("c", 2)):
+        run(f"train mlp --epochs 1 --device cpu --seed {seed} --save {name}.pth")
+    a, b, c = (
+        torch.cat([p.flatten() for p in load_model(f"{name}.pth").parameters()])
+        for name in "abc"
+    )
+    assert torch.equal(a, b)
+    assert not torch.equal(a, c)
 
 
 @pytest.mark.parametrize(
-    "given", [["--notebook-dir=/elsewhere"], ["--notebook-dir", "/elsewhere"]]
+    ("words", "message"),
+    [
+        ("", "required"),
+        ("fly", "invalid choice"),
+        ("train", "required"),
+        ("train svm", "invalid choice"),
+        ("train cnn --epochs 0", "--epochs: 0 does not work.*1 to"),
+        ("train cnn --epochs many", "many does not work"),
+        ("train cnn --batch-size -1", "--batch-size"),
+        ("train cnn --lr -1", "--lr: -1 does not work: give a number above 0"),
+        ("train cnn --lr nan", "--lr: nan does not work"),
+        ("train mlp --hidden 0", "--hidden: 0 does not work"),
+        ("train mlp --dropout 1.5", "--dropout: 1.5 does not work"),
+        ("train mlp --dropout 1", "--dropout: 1 does not work"),
+        ("train cnn --hidden 20 10", "one hidden layer.*one width"),
+        ("train linear --hidden 20", "no hidden layer.*--hidden"),
+        ("train linear --dropout 0.2", "no hidden layer.*--dropout"),
+        ("train linear --seed -1", "--seed: -1 does not work"),
+        ("train linear --device tpu9", "tpu9 is not there; this machine has cpu"),
+        ("train linear --device cuda:99", "cuda:99 is not there"),
+        ("train linear --device meta", "meta is not there"),
+        ("train linear --save nowhere/a.pth", "there is no folder nowhere"),
+        ("train linear --save .", "is a folder"),
+        ("train linear --epoch 3", "--epoch 3 is not known"),
+        ("predict digits.pth", "required"),
+    ],
 )
-def test_given_options_come_last_and_win(plain_machine, tmp_path, given):
-    # JupyterLab refuses to start when an option with one value comes twice
-    options = command_line.lab_options(tmp_path, [*given, "--port", "9000"])
-    assert options[-len(given) - 2 :] == [*given, "--port", "9000"]
-    assert not any(str(tmp_path) in option for option in options)
+def test_what_is_typed_wrongly_is_refused_at_once(run, few_digits, words, message):
+    status, out, err = run(words)
+    assert status == 2
+    assert out == ""
+    assert re.search(message, err.splitlines()[-1])
+    assert few_digits == []  # nothing was loaded
 
 
-def test_the_log_is_quiet_only_while_the_address_is_printed(plain_machine, tmp_path):
-    assert "--log-level=WARN" in command_line.lab_options(tmp_path, [])
-    given = ["--IdentityProvider.token=mine"]
-    assert "--log-level=WARN" not in command_line.lab_options(tmp_path, given)
-    plain_machine.setenv("JUPYTER_TOKEN", "mine")
-    assert "--log-level=WARN" not in command_line.lab_options(tmp_path, [])
+def test_a_protected_folder_is_noticed_before_training(run, few_digits, monkeypatch):
+    def refuse(**_):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("tempfile.TemporaryFile", refuse)
+    status, _, err = run("train linear --save digits.pth")
+    assert status == 2
+    assert "cannot be written to (Permission denied)" in err
+    assert few_digits == []
 
 
-def test_lessons_are_found_in_the_checkout_first(monkeypatch, tmp_path):
-    here = command_line.find_lessons()
-    assert here is not None
-    assert (here.parent / "pyproject.toml").is_file()
-    # the same from any folder
-    monkeypatch.chdir(tmp_path)
-    assert command_line.find_lessons() == here
+def test_ctrl_c_keeps_what_was_learned(run, monkeypatch):
+    step, calls = LinearModel.training_step, []
+
+    def interrupted(self, batch):
+        calls.append(1)
+        if len(calls) == 8:
+            raise KeyboardInterrupt
+        return step(self, batch)
+
+    monkeypatch.setattr(LinearModel, "training_step", interrupted)
+    status, out, _ = run("train linear --epochs 9 --save digits.pth")
+    assert status == 130
+    assert "finished epochs: 1 of 9" in out
+    assert "Validation digits: " in out
+    assert load_model("digits.pth").mean is not None
 
 
-@pytest.mark.parametrize("place", ["notebooks", "."])
-def test_lessons_are_found_from_the_current_folder(monkeypatch, tmp_path, place):
-    # an installed package has no notebooks/ beside it
-    monkeypatch.setattr(
-        command_line, "__file__", str(tmp_path / "site" / "pkg" / "__main__.py")
+def test_a_model_that_diverged_takes_nobodys_place(run, saved, monkeypatch):
+    saved()
+    before = open("digits.pth", "rb").read()  # noqa: PTH123, SIM115
+
+    def diverge(*_):
+        raise DivergenceError("The loss became nan.")
+
+    monkeypatch.setattr(LinearModel, "training_step", diverge)
+    status, out, err = run("train linear --save digits.pth")
+    assert status == 1
+    assert "The loss became nan" in out
+    assert "nothing was saved" in err
+    assert open("digits.pth", "rb").read() == before  # noqa: PTH123, SIM115
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, DataFileError, OSError])
+def test_errors_are_one_line(run, monkeypatch, error):
+    def fail(*_, **__):
+        raise error("train-images is damaged")
+
+    monkeypatch.setattr(command_line, "load_mnist", fail)
+    status, _, err = run("train linear")
+    if error is KeyboardInterrupt:
+        assert (status, err) == (130, "Stopped.\n")
+    else:
+        assert (status, err) == (1, "train-images is damaged\n")
+
+
+# evaluate
+
+
+def test_evaluate_scores_the_validation_digits(run, saved, few_digits, loaders):
+    status, out, err = run(f"evaluate {saved(mean=0.5, std=0.25)} --batch-size 100")
+    sevens = int((loaders.train.dataset.labels[600:1200] == 7).sum())
+    assert (status, err) == (0, "")
+    assert out.startswith("Validation digits: ")
+    assert f"({sevens} of 600; 95 % interval" in out
+    assert few_digits[0]["normalize"] == (0.5, 0.25)
+    assert few_digits[0]["batch_size"] == 100
+
+
+def test_evaluate_scores_the_test_digits_when_told(run, saved, loaders):
+    _, out, _ = run(f"evaluate {saved()} --test")
+    sevens = int((loaders.train.dataset.labels[1200:1800] == 7).sum())
+    assert out.startswith("Test digits: ")
+    assert f"({sevens} of 600" in out
+
+
+def test_evaluate_says_when_it_has_to_guess_the_scale(run, saved, few_digits):
+    status, _, err = run(f"evaluate {saved(mean=None, std=None)}")
+    assert status == 0
+    assert "does not say how its digits were scaled" in err
+    assert few_digits[0]["normalize"] == (0.1307, 0.3081)
+
+
+@pytest.mark.parametrize(
+    ("model", "classes", "message"),
+    [
+        (MLP(num_classes=3), None, "3 classes"),
+        (MLP(), ["shirt", "bag"] * 5, "shirt, bag"),
+    ],
+)
+def test_evaluate_refuses_a_model_of_something_else(
+    run, saved, model, classes, message
+):
+    status, out, err = run(f"evaluate {saved(model, classes=classes)}")
+    assert (status, out) == (1, "")
+    assert message in err
+
+
+@pytest.mark.parametrize("command", ["evaluate none.pth", "predict none.pth a.png"])
+def test_a_missing_model_file(run, command):
+    status, out, err = run(command)
+    assert (status, out) == (1, "")
+    assert "There is no model file" in err
+
+
+@pytest.mark.parametrize("command", ["evaluate text.pth", "predict text.pth a.png"])
+def test_a_file_that_is_no_model(run, command, tmp_path):
+    (tmp_path / "text.pth").write_text("hello", encoding="utf-8")
+    status, _, err = run(command)
+    assert status == 1
+    assert "text.pth is not a model file" in err
+
+
+# predict
+
+
+def test_predict_shows_what_it_saw_and_the_three_most_probable(run, saved, seven):
+    status, out, err = run(f"predict {saved()} {seven}")
+    assert (status, err) == (0, "")
+    lines = out.splitlines()
+    assert lines[0].startswith("seven.png")
+    assert all(len(line) == 58 for line in lines[1:31])
+    assert "██" in out
+    # exp(3) against nine times exp(0)
+    assert re.match(
+        r"Answer: 7\. Most probable: 7 \(69\.1%\), \d \(3\.4%\), ", lines[31]
     )
-    lesson = tmp_path / "work" / place / "01_data.ipynb"
-    lesson.parent.mkdir(parents=True)
-    lesson.write_text("{}", encoding="utf-8")
-    monkeypatch.chdir(tmp_path / "work")
-    found = command_line.find_lessons()
-    assert found is not None
-    assert found.samefile(lesson.parent)
 
 
-def test_without_lessons_the_message_says_what_to_do(monkeypatch, tmp_path, capsys):
-    monkeypatch.setattr(
-        command_line, "__file__", str(tmp_path / "site" / "pkg" / "__main__.py")
-    )
-    monkeypatch.chdir(tmp_path)
-    assert command_line.main(["lab"]) == 1
-    message = capsys.readouterr().err
-    assert "01_data.ipynb" in message
-    assert "cd mnist-lessons" in message
-
-
-def test_other_options_reach_jupyterlab(monkeypatch):
+def test_predict_normalises_as_the_model_was_trained(run, saved, seven, monkeypatch):
     seen = []
-    monkeypatch.setattr(command_line, "run_lab", lambda others: seen.append(others))
-    command_line.main(["lab", "--port", "9000", "--no-browser", "x.ipynb"])
-    assert seen == [["--port", "9000", "--no-browser", "x.ipynb"]]
+    predict = DigitClassifier.predict_proba
+
+    def watch(self, images):
+        seen.append(images)
+        return predict(self, images)
+
+    monkeypatch.setattr(DigitClassifier, "predict_proba", watch)
+    run(f"predict {saved(mean=0.5, std=0.25)} {seven}")
+    assert (float(seen[0].min()), float(seen[0].max())) == (-2, 2)
+    _, _, err = run(f"predict {saved(mean=None, std=None)} {seven}")
+    assert float(seen[1].min()) == pytest.approx(-0.1307 / 0.3081)
+    assert "MNIST's own" in err
 
 
-def test_help_shows_how_to_start(capsys):
-    with pytest.raises(SystemExit) as stop:
-        command_line.main(["lab", "--help"])
-    assert stop.value.code == 0
-    assert "python -m mnist_lessons lab --port 9000" in capsys.readouterr().out
+def test_one_bad_picture_does_not_stop_the_others(run, saved, seven):
+    status, out, err = run(f"predict {saved()} none.png {seven} . {seven}")
+    assert status == 1
+    assert out.count("Answer: 7") == 2
+    assert "There is no file" in err
+    assert "is a folder" in err
 
 
-def free_port():
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return one.getsockname()[1]
+def test_predict_finds_files_where_the_shell_does_not(run, saved, seven):
+    assert run(f"predict {saved()} *.png")[1].count("Answer: 7") == 1
 
 
-def wait_for_address(log, server, seconds=120):
-    """Return the address that the server prints, without and with its token."""
-    end = time.monotonic() + seconds
-    while time.monotonic() < end and server.poll() is None:
-        text = log.read_text(encoding="utf-8")
-        found = re.search(r"(http://127\.0\.0\.1:\d+)(/lab\S*)\?(token=\w+)", text)
-        if found:
-            return found.groups()
-        time.sleep(0.2)
-    pytest.fail(f"JupyterLab printed no address:\n{log.read_text(encoding='utf-8')}")
+def test_predict_names_classes(run, saved, seven):
+    names = [f"letter {n}" for n in "abcdefgh"]
+    _, out, _ = run(f"predict {saved(classes=names)} {seven}")
+    assert "Answer: letter h." in out  # and there are more answers than names
 
 
-def test_a_real_server_opens_lesson_1_and_stops(tmp_path):
-    log = tmp_path / "log.txt"
-    names = ("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR")
-    environment = {k: v for k, v in os.environ.items() if k != "JUPYTER_TOKEN"}
-    environment |= {name: str(tmp_path / name) for name in names}
-    command = [sys.executable, "-m", "mnist_lessons", "lab", "--no-browser"]
-    command += ["--ServerApp.ip=127.0.0.1", f"--port={free_port()}"]
-    with log.open("wb") as output:
-        server = subprocess.Popen(
-            command, cwd=tmp_path, env=environment, stdout=output, stderr=output
-        )
-    try:
-        host, path, token = wait_for_address(log, server)
-        assert path == "/lab/tree/01_data.ipynb"
-        page = urllib.request.urlopen(f"{host}{path}?{token}", timeout=30)
-        assert b"jupyter-config-data" in page.read()
-        lesson = f"{host}/api/contents/01_data.ipynb?content=0&"
-        assert urllib.request.urlopen(lesson + token, timeout=30).status == 200
-        with pytest.raises(urllib.error.HTTPError):  # the token is what protects it
-            urllib.request.urlopen(lesson, timeout=30)
-        # Ctrl-C; Windows can send that only to all programs of a console
-        server.send_signal(signal.SIGINT if os.name == "posix" else signal.SIGTERM)
-        status = server.wait(30)
-        assert "Traceback" not in log.read_text(encoding="utf-8")
-        assert os.name != "posix" or status == 0
-    finally:
-        server.kill()
-        server.wait()
+def test_predict_refuses_weights_that_diverged(run, saved, seven):
+    model = LinearModel()
+    save = saved(model)
+    model.linear.bias.data[0] = torch.nan
+    save_model(model, save)
+    status, _, err = run(f"predict {save} {seven}")
+    assert status == 1
+    assert "its weights diverged" in err
+
+
+# help
+
+
+@pytest.mark.parametrize("words", ["", "lab ", "train ", "evaluate ", "predict "])
+def test_help_fits_a_terminal(run, words, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "90")
+    status, out, _ = run(f"{words}--help")
+    assert status == 0
+    assert "python -m mnist_lessons" in out
+    assert max(map(len, out.splitlines())) <= 90
+
+
+def test_the_script_in_the_help_does_what_train_does(run, monkeypatch, few_digits):
+    _, script = helptexts.TRAIN_EXAMPLES.split("in Python:\n")
+    script = "\n".join(line.removeprefix("  ") for line in script.splitlines())
+    status, out, _ = run("train cnn --device cpu --save by_command.pth")
+    assert status == 0
+    monkeypatch.setattr("mnist_lessons.load_mnist", command_line.load_mnist)
+    exec(script, {})
+    a, b = (load_model(f"{name}.pth") for name in ("by_command", "digits"))
+    assert a.arguments == b.arguments
+    for name, weights in a.state_dict().items():
+        assert torch.equal(weights, b.state_dict()[name])
+
+
+# as a program
+
+
+def start(words, folder, **more):
+    environment = {**os.environ, **more}
+    return subprocess.Popen(
+        [sys.executable, "-m", "mnist_lessons", *words.split()],
+        cwd=folder,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        encoding="utf-8",
+    )
+
+
+def test_a_terminal_that_shows_only_ascii(saved, seven, tmp_path):
+    program = start(
+        f"predict {saved()} {seven}", tmp_path, PYTHONIOENCODING="ascii", PYTHONUTF8="0"
+    )
+    out, err = program.communicate(timeout=60)
+    assert (program.returncode, err) == (0, "")
+    assert "##" in out
+
+
+@pytest.mark.skipif(os.name != "posix", reason="Windows sends Ctrl-C to all programs")
+def test_ctrl_c_shows_no_traceback(tmp_path):
+    program = start("train linear --epochs 100000 --save digits.pth", tmp_path)
+    program.stdout.readline()  # "Training linear ..."
+    program.stdout.readline()  # the first epoch
+    program.send_signal(signal.SIGINT)
+    out, err = program.communicate(timeout=60)
+    assert program.returncode == 130
+    assert "Traceback" not in err
+    assert "Saved as digits.pth" in out

@@ -1,0 +1,91 @@
+"""What `python -m mnist_lessons --help` and the --help of its commands say."""
+
+from mnist_lessons import lab
+
+ABOUT = """\
+Deep learning on the MNIST digits, in notebooks and from the command line.
+
+  python -m mnist_lessons lab                             the lessons
+  python -m mnist_lessons train cnn --save digits.pth     a model that reads digits
+  python -m mnist_lessons predict digits.pth photo.jpg    what it reads in a photo
+
+Each command has its own --help."""
+
+TRAIN_HELP = """\
+Train a model on 50,000 digits and score it on the 10,000 validation digits.
+
+  linear   one weighted sum of the pixels for each class (lesson 2)
+  mlp      a multilayer perceptron: hidden layers in between (lesson 3)
+  cnn      a convolutional network: it looks at neighbourhoods (lesson 4)
+
+Ctrl-C ends the training early; what was learned until then is scored and saved."""
+
+TRAIN_EXAMPLES = """\
+examples:
+  python -m mnist_lessons train linear
+  python -m mnist_lessons train mlp --hidden 512 256 --dropout 0.3 --epochs 10
+  python -m mnist_lessons train cnn --optimizer momentum --log-every 50
+  python -m mnist_lessons train cnn --save digits.pth
+
+the last one, in Python:
+  from mnist_lessons import CNN, evaluate, fit, load_mnist, save_model, seed_everything
+  seed_everything(0)
+  train, valid, test = load_mnist()
+  model = CNN()
+  fit(model, train, valid, epochs=2, lr=0.001, channels_last=True)
+  print(evaluate(model, valid))
+  save_model(model, "digits.pth")
+"""
+
+EVALUATE_HELP = """\
+Score a saved model: the share of right answers, and its 95 % interval.
+
+Unless --test is given, on the 10,000 validation digits: no model trained on them, and
+you may look at them as often as you like, to compare models and settings."""
+
+EVALUATE_EXAMPLES = """\
+examples:
+  python -m mnist_lessons evaluate digits.pth
+  python -m mnist_lessons evaluate digits.pth --test     once, at the very end
+"""
+
+PREDICT_HELP = """\
+Read the digit in each picture, and show what the model was given to see.
+
+Any photo, scan or drawing of one digit will do, dark on light or light on dark. It is
+cut out, scaled and centred as the digits of MNIST were. If the answer is wrong, look at
+the 28x28 pixels first: would you have read them?"""
+
+PREDICT_EXAMPLES = """\
+examples:
+  python -m mnist_lessons predict digits.pth seven.png
+  python -m mnist_lessons predict digits.pth *.jpg
+"""
+
+# what follows the command, what it does in short, its description, and the end
+COMMANDS = {
+    "lab": (
+        "[options of JupyterLab]",
+        "open the lessons in JupyterLab",
+        lab.HELP,
+        lab.EXAMPLES,
+    ),
+    "train": (
+        "linear|mlp|cnn [options]",
+        "train a model, score it and save it",
+        TRAIN_HELP,
+        TRAIN_EXAMPLES,
+    ),
+    "evaluate": (
+        "MODEL_FILE [options]",
+        "score a saved model",
+        EVALUATE_HELP,
+        EVALUATE_EXAMPLES,
+    ),
+    "predict": (
+        "MODEL_FILE IMAGE [IMAGE ...]",
+        "read the digit in a picture",
+        PREDICT_HELP,
+        PREDICT_EXAMPLES,
+    ),
+}

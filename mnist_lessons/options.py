@@ -1,0 +1,202 @@
+"""What can be typed after `python -m mnist_lessons`, and what --help says about it."""
+
+import argparse
+import functools
+import math
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from mnist_lessons import helptexts as texts
+from mnist_lessons.models import CNN, MLP, DigitClassifier, LinearModel
+
+MODELS: dict[str, type[DigitClassifier]] = {
+    "linear": LinearModel,
+    "mlp": MLP,
+    "cnn": CNN,
+}
+EPOCHS = {"linear": 5, "mlp": 5, "cnn": 2}
+OPTIMIZERS: dict[str, Any] = {
+    "sgd": torch.optim.SGD,
+    "momentum": functools.partial(torch.optim.SGD, momentum=0.9),
+    "adam": torch.optim.Adam,
+    "adamw": torch.optim.AdamW,
+}
+RATES = {"sgd": 0.1, "momentum": 0.01, "adam": 0.001, "adamw": 0.001}
+
+
+def whole(least: int, most: int = 1_000_000) -> Callable[[str], int]:
+    """Return a function that turns what was typed into a whole number within limits."""
+
+    def number(text: str) -> int:
+        try:
+            if least <= int(text) <= most:
+                return int(text)
+        except ValueError:
+            pass
+        raise argparse.ArgumentTypeError(
+            f"{text} does not work: give a whole number, {least} to {most:,}"
+        )
+
+    return number
+
+
+def rate(text: str) -> float:
+    """Turn what was typed into a learning rate."""
+    value = _float(text)
+    if not 0 < value < math.inf:
+        raise argparse.ArgumentTypeError(
+            f"{text} does not work: give a number above 0, such as 0.001"
+        )
+    return value
+
+
+def probability(text: str) -> float:
+    """Turn what was typed into a probability below 1."""
+    value = _float(text)
+    if not 0 <= value < 1:
+        raise argparse.ArgumentTypeError(
+            f"{text} does not work: give 0 or more, below 1, such as 0.2"
+        )
+    return value
+
+
+def _float(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan
+
+
+def device(text: str) -> torch.device:
+    """Turn what was typed into a device, if this machine has it."""
+    try:
+        found = torch.device(text)
+        torch.ones(1, device=found).item()
+    # what a missing device raises differs from one kind to the next
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        there = ["cpu"]
+        there += [f"cuda:{n}" for n in range(torch.cuda.device_count())]
+        there += ["mps"] if torch.backends.mps.is_available() else []
+        raise argparse.ArgumentTypeError(
+            f"{text} is not there; this machine has {', '.join(there)}"
+        ) from error
+    return found
+
+
+def place(text: str) -> Path:
+    """Make sure that a file can be written there, before there is one to write."""
+    path = Path(text)
+    if path.is_dir():
+        problem = f"{path} is a folder; give the name of a file in it"
+    elif not path.parent.is_dir():
+        problem = f"there is no folder {path.parent}; make it first"
+    else:
+        try:
+            tempfile.TemporaryFile(dir=path.parent).close()
+            return path
+        except OSError as error:
+            folder = path.parent.absolute()
+            problem = f"{folder} cannot be written to ({error.strerror})"
+    raise argparse.ArgumentTypeError(problem)
+
+
+def build_model(options: argparse.Namespace) -> DigitClassifier:
+    """Build the model that was asked for; what was not said is the class's default."""
+    given: dict[str, Any] = {}
+    if options.hidden is not None:
+        given["hidden"] = options.hidden
+    if options.dropout is not None:
+        given["dropout"] = options.dropout
+    if options.model == "linear" and given:
+        options.parser.error(
+            f"a linear model has no hidden layer, so --{' and --'.join(given)} cannot "
+            "change it; leave that out, or train mlp"
+        )
+    if options.model == "cnn" and "hidden" in given:
+        if len(given["hidden"]) > 1:
+            options.parser.error(
+                "a cnn has one hidden layer after its convolutions: give --hidden one "
+                "width, or train mlp"
+            )
+        given["hidden"] = given["hidden"][0]
+    return MODELS[options.model](**given)
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """Say which commands there are, and what each can be told."""
+    parser = argparse.ArgumentParser(
+        prog="python -m mnist_lessons",
+        description=texts.ABOUT,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    group = parser.add_subparsers(dest="command", metavar="command", required=True)
+
+    def command(name: str) -> argparse.ArgumentParser:
+        usage, short, text, end = texts.COMMANDS[name]
+        new = group.add_parser(
+            name,
+            usage=f"{parser.prog} {name} {usage}",
+            help=short,
+            description=text,
+            epilog=end,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+            allow_abbrev=False,
+        )
+        new.set_defaults(parser=new)
+        return new
+
+    command("lab")
+
+    train = command("train")
+    option = train.add_argument
+    option("model", choices=MODELS, help="which model (see above)")
+    number = whole(1)
+    say = "rounds through all digits (linear, mlp: 5; cnn: 2)"
+    option("--epochs", type=number, metavar="N", help=say)
+    say = "digits a step (128)"
+    option("--batch-size", type=number, metavar="N", default=128, help=say)
+    say = "learning rate: how far a step goes (adam, adamw 0.001; sgd 0.1; momentum "
+    option("--lr", type=rate, metavar="RATE", help=say + "0.01)")
+    say = "how a step follows from the gradient: %(choices)s (adam); momentum is sgd "
+    say += "with momentum 0.9"
+    option("--optimizer", choices=OPTIMIZERS, metavar="NAME", default="adam", help=say)
+    say = "width of each hidden layer (mlp: 256 128; cnn has one: 256)"
+    option("--hidden", type=whole(1, 10_000), nargs="+", metavar="WIDTH", help=say)
+    say = "probability of dropping a hidden value while training (mlp, cnn: 0.2)"
+    option("--dropout", type=probability, metavar="P", help=say)
+    say = "start of the random numbers: the same seed gives the same result (0)"
+    option("--seed", type=whole(0, 2**32 - 1), metavar="N", default=0, help=say)
+    say = "print the training loss every N batches as well (off)"
+    option("--log-every", type=number, metavar="N", help=say)
+    say = "write the model to this file, usually .pth (not saved)"
+    option("--save", type=place, metavar="FILE", help=say)
+    _add_common(train)
+
+    evaluate = command("evaluate")
+    evaluate.add_argument("file", metavar="MODEL_FILE", help="from train --save")
+    say = "score the 10,000 test digits instead. Do this once, at the end: a model "
+    say += "chosen by its test score has in a way been told the answers, and will do "
+    say += "worse on new digits than that score says"
+    evaluate.add_argument("--test", action="store_true", help=say)
+    say = "digits at a time (1000); the score stays the same"
+    evaluate.add_argument(
+        "--batch-size", type=number, metavar="N", default=1000, help=say
+    )
+    _add_common(evaluate)
+
+    predict = command("predict")
+    predict.add_argument("file", metavar="MODEL_FILE", help="from train --save")
+    predict.add_argument("images", metavar="IMAGE", nargs="+", help="picture files")
+    return parser
+
+
+def _add_common(parser: argparse.ArgumentParser) -> None:
+    say = "cpu, cuda, cuda:1, mps, ... (the fastest that is there)"
+    parser.add_argument("--device", type=device, metavar="NAME", help=say)
+    say = "folder that holds MNIST/raw (the project's data, else a cache folder)"
+    parser.add_argument("--data-dir", metavar="FOLDER", help=say)
