@@ -25,6 +25,7 @@ STYLE: dict[Any, Any] = {
     "figure.dpi": 120,
     "figure.facecolor": "white",  # opaque, so that a dark theme changes nothing
     "figure.constrained_layout.use": True,
+    "figure.constrained_layout.h_pad": 0.08,  # inches; else text above touches a title
     "font.size": 11,
     "axes.spines.top": False,
     "axes.spines.right": False,

@@ -151,33 +151,33 @@ def maps(
     columns: int = 8,
     signed: bool = False,
 ) -> Picture:
-    """Draw feature maps, or filters, as images with one common scale.
+    """Draw feature maps, or filters, as images.
 
     Args:
         maps: (n, height, width), of any size.
         titles: what to write above each; nothing where nothing is given.
         columns: maps in a row.
-        signed: values below 0 matter: 0 is white, positive orange, negative purple.
+        signed: values below 0 matter: 0 is white, positive orange, negative purple, on
+            one scale for all. Otherwise each map goes from black to white by itself.
     """
     maps = torch.as_tensor(maps).detach().cpu()
     names = list(titles or [""] * len(maps))
     width = 1.25 if columns > 4 else 1.9
     figure, axes = grid(len(maps), columns, width, width + 0.3 * any(names))
-    top = float(maps.abs().max() if signed else maps.max())
-    bottom = -top if signed else float(maps.min())
-    colours = "PuOr_r" if signed else "gray"
+    limit = float(maps.abs().max())
+    scale = {"cmap": "PuOr_r", "vmin": -limit, "vmax": limit} if signed else {}
     for axis, values, name in zip(axes, maps, names, strict=True):
-        axis.imshow(values.numpy(), cmap=colours, vmin=bottom, vmax=top)
+        axis.imshow(values.numpy(), **scale)
         axis.set_title(name, pad=4)
         axis.set_xticks([])
         axis.set_yticks([])
         axis.spines[:].set(visible=signed, color="#B0B0B0")
     size = " by ".join(map(str, maps.shape[1:]))
     listed = f": {', '.join(names)}" if any(names) else ""
-    scale = "orange above 0, purple below" if signed else "bright where large"
+    look = "orange above 0, purple below" if signed else "bright where large"
     return Picture(
         figure,
-        f"{len(maps)} maps of {size} values{listed}. Drawn {scale}, from "
+        f"{len(maps)} maps of {size} values{listed}. Drawn {look}, from "
         f"{float(maps.min()):.2g} to {float(maps.max()):.2g}.",
     )
 
