@@ -8,6 +8,7 @@ import argparse
 import glob
 import io
 import os
+import shlex
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -68,11 +69,15 @@ def run_train(options: argparse.Namespace) -> int:
     by_hand = history.stopped is not None and "by hand" in history.stopped
     if history.stopped and not by_hand:
         raise CommandError("The model is of no use, so nothing was saved.")
-    print(f"Validation digits: {evaluate(model, valid)}.")
+    if not history.records:
+        raise CommandError("No epoch was finished, so nothing was saved.")
     if options.save:
         save_model(model, options.save)
+    print(f"Validation digits: {evaluate(model, valid)}.")
+    if options.save:
         print(f"Saved as {options.save}. To read a picture with it:")
-        print(f"  python -m mnist_lessons predict {options.save} PICTURE")
+        name = shlex.quote(str(options.save))
+        print(f"  python -m mnist_lessons predict {name} PICTURE")
     else:
         print("Not saved; with --save digits.pth you could read pictures with it.")
     return 130 if by_hand else 0
@@ -104,7 +109,7 @@ def run_predict(options: argparse.Namespace) -> int:
     """Read the digit in each picture; the ones that cannot be read do not stop it."""
     model = load_model(options.file)
     mean, std = scale_of(model)
-    encoding, status = sys.stdout.encoding or "ascii", 0
+    encoding, status = getattr(sys.stdout, "encoding", None) or "ascii", 0
     for name in expand(options.images):
         try:
             image = read_digit(name)
@@ -170,6 +175,8 @@ def main(argv: list[str] | None = None) -> int:
         return 130
     except BrokenPipeError:  # whoever reads our lines, such as `head`, has enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if options.command == "train":
+            print("Stopped, as nobody reads the output any more.", file=sys.stderr)
         return 1
     except ERRORS as error:
         print(getattr(error, "strerror", None) or error, file=sys.stderr)

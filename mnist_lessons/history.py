@@ -55,7 +55,7 @@ class Score:
             self.accuracy * (1 - self.accuracy) / self.count + (z / self.count / 2) ** 2
         )
         half = z * spread / (1 + z**2 / self.count)
-        return shrunk - half, shrunk + half
+        return max(0.0, shrunk - half), min(1.0, shrunk + half)
 
     def keys(self) -> list[str]:
         """Return the names that `score[name]` knows."""

@@ -6,7 +6,7 @@ A model turns images, float32 of shape (batch, 1, 28, 28), into logits, float32 
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from numbers import Integral
+from numbers import Integral, Real
 from typing import Any
 
 import torch
@@ -162,7 +162,8 @@ class MLP(DigitClassifier):
         num_classes: int = 10,
     ) -> None:
         _check_layers("hidden", hidden, dropout)
-        super().__init__(hidden=tuple(hidden), dropout=dropout, num_classes=num_classes)
+        hidden = tuple(map(int, hidden))  # NumPy's numbers could not be saved
+        super().__init__(hidden=hidden, dropout=dropout, num_classes=num_classes)
         layers: list[nn.Module] = [nn.Flatten()]
         inputs = 28 * 28
         for width in hidden:
@@ -213,8 +214,8 @@ class CNN(DigitClassifier):
                 "image of 28x28 pixels has room for one to six."
             )
         super().__init__(
-            channels=tuple(channels),
-            hidden=hidden,
+            channels=tuple(map(int, channels)),
+            hidden=int(hidden),
             dropout=dropout,
             batch_norm=batch_norm,
             num_classes=num_classes,
@@ -243,17 +244,27 @@ class CNN(DigitClassifier):
         )
 
     def forward(self, images: Tensor) -> Tensor:
-        """Turn images, (batch, 1, 28, 28), into logits, (batch, classes)."""
+        """Turn images, (batch, 1, 28, 28), into logits, (batch, classes).
+
+        Raises:
+            ValueError: training with batch norm on a batch of a single image.
+        """
+        if self.training and self.arguments["batch_norm"] and len(images) == 1:
+            raise ValueError(
+                "Batch norm needs the spread of a batch, and this one has one image. "
+                "It may be an epoch's last: choose another batch_size or limit."
+            )
         return self.classifier(self.features(images))
 
 
 def _check_layers(name: str, widths: Sequence[int], dropout: float) -> None:
     if not isinstance(widths, Sequence) or not all(
-        isinstance(width, Integral) and width >= 1 for width in widths
+        isinstance(width, Integral) and not isinstance(width, bool) and width >= 1
+        for width in widths
     ):
         raise ValueError(
             f"{name}={widths!r} does not work: give whole numbers of at least 1, one a "
             "layer, such as (256, 128)."
         )
-    if not 0 <= dropout < 1:
-        raise ValueError(f"dropout={dropout} does not work: give 0 or more, below 1.")
+    if not isinstance(dropout, Real) or not 0 <= dropout < 1:
+        raise ValueError(f"dropout={dropout!r} does not work: give 0 or more, below 1.")

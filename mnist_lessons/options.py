@@ -90,7 +90,9 @@ def device(text: str) -> torch.device:
 def place(text: str) -> Path:
     """Make sure that a file can be written there, before there is one to write."""
     path = Path(text)
-    if path.is_dir():
+    if path.exists() and not path.is_file() and not path.is_dir():
+        problem = f"{path} is a device, not a file; give another name"
+    elif path.is_dir():
         problem = f"{path} is a folder; give the name of a file in it"
     elif not path.parent.is_dir():
         problem = f"there is no folder {path.parent}; make it first"

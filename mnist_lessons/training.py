@@ -4,8 +4,10 @@
 record of each epoch.
 """
 
+import math
 import random
 from collections.abc import Callable
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -102,12 +104,12 @@ def fit(
         )
     if not train_loader:
         raise ValueError(f"train_loader={train_loader!r} has nothing to learn from.")
-    if epochs < 1:
-        raise ValueError(f"epochs={epochs} does not train; give 1 or more.")
-    if not lr > 0:
+    if not isinstance(epochs, Integral) or epochs < 1:
+        raise ValueError(f"epochs={epochs!r} does not train; give 1, 2, 3 or more.")
+    if not 0 < lr < math.inf:
         raise ValueError(f"lr={lr} does not work: a learning rate is above 0.")
-    if log_every is not None and log_every < 1:
-        raise ValueError(f"log_every={log_every}: give 1 or more batches, or None.")
+    if log_every is not None and (not isinstance(log_every, Integral) or log_every < 1):
+        raise ValueError(f"log_every={log_every!r}: give 1 or more batches, or None.")
 
     device = _device_of(model) if device is None else torch.device(device)
     layout = torch.channels_last if channels_last else torch.contiguous_format

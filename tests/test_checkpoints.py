@@ -5,6 +5,7 @@ import io
 import os
 import pickle
 import stat
+import zipfile
 from functools import partial
 from pathlib import Path
 
@@ -556,3 +557,58 @@ def test_arguments_for_a_huge_model_cost_no_memory(change):
 def test_an_honest_model_of_half_the_precision_is_not_taken_for_a_liar(file):
     save_model(MLP((300, 300)).half(), file)
     assert load_model(file).arguments["hidden"] == (300, 300)
+
+
+def test_a_changed_byte_is_noticed(file):
+    save_model(MLP((64,)), file)
+    data = bytearray(file.read_bytes())
+    data[len(data) // 2] ^= 1
+    file.write_bytes(data)
+    with pytest.raises(ModelFileError, match="damaged"):
+        load_model(file)
+
+
+def test_a_file_that_unfolds_to_a_thousand_times_its_size_is_refused(file):
+    model = MLP((2_000,))
+    torch.nn.utils.vector_to_parameters(
+        torch.zeros(sum(p.numel() for p in model.parameters())), model.parameters()
+    )
+    save_model(model, file)
+    packed = io.BytesIO()
+    with (
+        zipfile.ZipFile(file) as archive,
+        zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as bomb,
+    ):
+        for part in archive.infolist():
+            bomb.writestr(part.filename, archive.read(part))
+    file.write_bytes(packed.getvalue())
+    with pytest.raises(ModelFileError, match="damaged"):
+        load_model(file)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="not on Windows")
+def test_a_pipe_in_the_place_of_the_file_stays(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(OSError, match="a folder or a device"):
+        save_model(LinearModel(), tmp_path / "pipe")
+    assert (tmp_path / "pipe").is_fifo()
+
+
+class Counted(Own):
+    """One that needs real numbers to be built."""
+
+    def __init__(self):
+        DigitClassifier.__init__(self)
+        widths = [int(w) for w in torch.linspace(4, 8, 2)]
+        self.layers = nn.Sequential(nn.Flatten(), nn.Linear(784, widths[0]))
+
+
+def test_a_class_may_compute_while_it_is_built(file):
+    save_model(Counted(), file)
+    assert isinstance(load_model(file, model_class=Counted), Counted)
+
+
+def test_widths_may_be_numpys_numbers(file):
+    save_model(MLP((np.int64(8),)), file)
+    save_model(CNN((np.int64(2),), np.int32(8)), file)
+    assert load_model(file).arguments["channels"] == (2,)

@@ -72,6 +72,11 @@ def max_pool_by_loops(image):
     return torch.stack(rows)
 
 
+def farthest_from_0(image):
+    largest, smallest = blocks(image).amax(dim=(1, 3)), blocks(image).amin(dim=(1, 3))
+    return torch.where(largest > -smallest, largest, smallest)
+
+
 def blocks(image):
     return image.reshape(image.shape[0] // 2, 2, image.shape[1] // 2, 2)
 
@@ -80,6 +85,7 @@ RIGHT = {
     "dropout": [
         dropped,
         lambda v, p: F.dropout(v, p),
+        lambda v, p: F.dropout(v, p).double(),
         lambda v, p: torch.where(torch.rand_like(v) < p, 0, v / (1 - p)),
     ],
     "which_dropout": ["C", "c"],
@@ -149,6 +155,7 @@ WRONG = [
     ("max_pool", lambda i: blocks(i).mean(dim=(1, 3)), "the mean"),
     ("max_pool", lambda i: blocks(i).amin(dim=(1, 3)), "the smallest"),
     ("max_pool", max_pool_from_0, "start at 0"),
+    ("max_pool", farthest_from_0, "farthest from 0"),
     ("max_pool", lambda i: i[::2, ::2], "one corner"),
     ("max_pool", lambda i: i.reshape(4, 6, 4).amax(dim=2), "four neighbours in a row"),
     ("max_pool", lambda i: F.max_pool2d(i[None, None], 2, 1)[0, 0], "overlap"),

@@ -200,6 +200,22 @@ def test_ctrl_c_keeps_what_was_learned(run, monkeypatch):
     assert load_model("digits.pth").mean is not None
 
 
+def test_ctrl_c_before_the_first_epoch_ends_leaves_an_older_model_alone(
+    run, saved, monkeypatch
+):
+    saved()
+    before = open("digits.pth", "rb").read()  # noqa: PTH123, SIM115
+
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(LinearModel, "training_step", interrupted)
+    status, _, err = run("train linear --save digits.pth")
+    assert status == 1
+    assert "No epoch was finished, so nothing was saved" in err
+    assert open("digits.pth", "rb").read() == before  # noqa: PTH123, SIM115
+
+
 def test_a_model_that_diverged_takes_nobodys_place(run, saved, monkeypatch):
     saved()
     before = open("digits.pth", "rb").read()  # noqa: PTH123, SIM115

@@ -488,3 +488,23 @@ def test_dropout_may_be_anything_from_0_to_below_1(dropout):
 def test_before_fit_a_model_knows_nothing_about_its_digits():
     for model in (LinearModel(), MLP((3,)), CNN((2,), 3), WithDropout()):
         assert (model.classes, model.mean, model.std) == (None, None, None)
+
+
+def test_batch_norm_says_why_it_cannot_train_on_one_image():
+    model = CNN((2,), 4, batch_norm=True)
+    image = torch.zeros(1, 1, 28, 28)
+    with pytest.raises(ValueError, match="choose another batch_size"):
+        model.train()(image)
+    assert model.eval()(image).shape == (1, 10)
+
+
+@pytest.mark.parametrize("dropout", ["0.1", None, 1, -0.1, float("nan")])
+def test_a_dropout_that_is_no_probability_below_1_is_refused(dropout):
+    for build in (MLP, CNN):
+        with pytest.raises(ValueError, match="dropout="):
+            build(dropout=dropout)
+
+
+def test_true_is_no_width():
+    with pytest.raises(ValueError, match="hidden="):
+        MLP((True,))

@@ -906,3 +906,17 @@ def test_a_tuple_of_loaders_and_an_optimizer_that_is_built_are_refused(some):
     built = torch.optim.SGD(model.parameters(), lr=0.1)
     with pytest.raises(TypeError, match="optimizer=torch.optim.SGD"):
         fit(model, some(600), epochs=1, lr=0.1, optimizer=built)
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"epochs": 1.5}, {"lr": float("inf")}, {"log_every": 2.5}]
+)
+def test_numbers_that_are_no_counts_or_rates_are_refused(some, wrong):
+    (name,) = wrong
+    with pytest.raises(ValueError, match=f"{name}="):
+        fit(LinearModel(), some(64), **{"epochs": 1, "lr": 0.1, **wrong})
+
+
+def test_an_interval_stays_between_0_and_1():
+    assert Score(None, 0.0, 0, 5).interval[0] == 0
+    assert Score(None, 1.0, 5, 5).interval[1] == 1

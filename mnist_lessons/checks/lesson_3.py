@@ -28,6 +28,7 @@ def dropout(function: Any) -> str:
         f"The values have the shape {tuple(values.shape)}, your result "
         f"{tuple(result.shape)}. A dropped value becomes 0; its place stays.",
     )
+    result = result.to(values.dtype)
     dropped = result == 0
     share = dropped.float().mean().item()
     require(share > 0, "No value was set to 0.")
@@ -79,7 +80,8 @@ def dropout(function: Any) -> str:
         "A second call dropped exactly the same values. Draw new ones every time.",
     )
     require(
-        torch.allclose(call(function, values, 0.0), values),
+        # a random number is exactly 0 once in 17 million
+        (call(function, values, 0.0) != values).float().mean() < 0.001,
         "With p = 0 nothing should change.",
     )
     learns = values.clone().requires_grad_()
@@ -113,7 +115,7 @@ def small_network(answer: Any) -> str:
             "which rates did well in the picture, and is one epoch enough for them?"
         )
     return (
-        "A network thirty times smaller than the MLP, and better than any linear "
+        "A network of a twelfth of the MLP's size, and better than any linear "
         "model: part of what looks like a lack of width is a lack of training."
     )
 

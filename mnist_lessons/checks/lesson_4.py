@@ -20,7 +20,9 @@ from mnist_lessons.checks.asking import (
 @exercise
 def max_pool(function: Any) -> str:
     """Check a function: image (height, width) -> the largest of each 2x2 block."""
-    image = torch.randn(8, 12, generator=fresh()) - 1  # negative values matter
+    image = torch.randn(8, 12, generator=fresh())
+    image[:2, :2] = -image[:2, :2].abs()  # a block without a positive number matters
+    image[2:4, :2] = image[2:4, :2].abs()  # and so does one without a negative number
     batch = image[None, None]
     true = F.max_pool2d(batch, 2)[0, 0]
     result = call(function, image)
@@ -51,7 +53,16 @@ def max_pool(function: Any) -> str:
             "A strong response survives wherever in its block it was: that is how "
             "pooling forgets a pixel of position."
         )
+    by_size = torch.where(
+        true.abs() >= F.max_pool2d(-batch, 2)[0, 0].abs(),
+        true,
+        -F.max_pool2d(-batch, 2)[0, 0],
+    )
     for wrong, hint in (
+        (
+            by_size,
+            "You take the number farthest from 0. The largest of -1 and -5 is -1.",
+        ),
         (F.avg_pool2d(batch, 2)[0, 0], "That is the mean of each block."),
         (-F.max_pool2d(-batch, 2)[0, 0], "That is the smallest of each block."),
         (

@@ -1,6 +1,7 @@
 """Pictures of digits, of weights, and of what a layer sees."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 from matplotlib.figure import Figure
@@ -165,7 +166,9 @@ def maps(
     width = 1.25 if columns > 4 else 1.9
     figure, axes = grid(len(maps), columns, width, width + 0.3 * any(names))
     limit = float(maps.abs().max())
-    scale = {"cmap": "PuOr_r", "vmin": -limit, "vmax": limit} if signed else {}
+    scale: dict[str, Any] = {}
+    if signed:
+        scale = {"cmap": "PuOr_r", "vmin": -limit, "vmax": limit}
     for axis, values, name in zip(axes, maps, names, strict=True):
         axis.imshow(values.numpy(), **scale)
         axis.set_title(name, pad=4)
