@@ -1,4 +1,7 @@
-"""Whether bfloat16 makes training faster on this machine. Used in lesson 4."""
+"""Whether bfloat16 makes training faster on this machine.
+
+The lessons train in float32; this is for `fit(autocast=True)`.
+"""
 
 import copy
 import time

@@ -119,7 +119,10 @@ def fit(
     scheduler = schedule(opt, epochs * batches) if schedule else None
     smoothing = {"label_smoothing": label_smoothing} if label_smoothing else {}
     autocast = autocast and bfloat16_pays(model, train_loader, layout)
-    _note_digits(model, train_loader)
+    if isinstance(model, DigitClassifier):
+        digits = getattr(train_loader, "dataset", None)  # one's own loader has none
+        for name in ("classes", "mean", "std"):
+            setattr(model, name, getattr(digits, name, None))
 
     recorder = Recorder(
         model, epochs=epochs, batches=batches, log_every=log_every, progress=progress
@@ -179,14 +182,6 @@ def evaluate(model: DigitClassifier, loader: DataLoader) -> Score:
 
 def _device_of(model: torch.nn.Module) -> torch.device:
     return next((p.device for p in model.parameters()), torch.device("cpu"))
-
-
-def _note_digits(model: DigitClassifier, loader: DataLoader) -> None:
-    digits = getattr(loader, "dataset", None)  # a loader of one's own may have none
-    for name in ("classes", "mean", "std"):
-        # in a model that is no DigitClassifier the name may stand for its own part
-        if isinstance(model, DigitClassifier) or getattr(model, name, None) is None:
-            setattr(model, name, getattr(digits, name, None))
 
 
 def _check_model(model: object) -> None:

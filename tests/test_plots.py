@@ -100,9 +100,8 @@ def test_spread_draws_every_run_and_the_mean():
     scores = [Score(0.3, 0.9, 90, 100), Score(0.5, 0.8, 80, 100)]
     right, loss = plots.spread({"a": scores, "b": scores[:1]}).figure.axes
     dots = [list(zip(*line.get_data(), strict=True)) for line in right.lines]
-    assert dots == [[(0.9, 0), (0.8, 0)], [(pytest.approx(0.85), 0)], [(0.9, 1)]] + [
-        [(0.9, 1)]
-    ]
+    means = [[(pytest.approx(0.85), 0)], [(0.9, 1)]]
+    assert dots == [[(0.9, 0), (0.8, 0)], means[0], [(0.9, 1)], means[1]]
     assert loss.lines[1].get_xdata() == [pytest.approx(0.4)]
 
 

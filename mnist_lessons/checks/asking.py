@@ -140,14 +140,27 @@ def accuracy(answer: Any, source: str) -> float:
     return float(answer)
 
 
-def accuracy_and_size(answer: Any, source: str) -> tuple[float, int]:
-    """Read a pair: an accuracy from 0 to 1, and how many numbers a model learned."""
+def good_and_small(
+    answer: Any, source: str, *, goal: float, best: float, large: str, weak: str
+) -> None:
+    """Check a pair, (accuracy, numbers learned): the goal with at most 20,000 numbers.
+
+    Args:
+        answer: what was given to the check.
+        source: the function that returns such pairs.
+        goal: the least accuracy, from 0 to 1.
+        best: more than this no such model reaches.
+        large: a hint for those who use too many numbers.
+        weak: a hint for those who do not reach the goal.
+    """
     pair = f"Give the check what {source} returns, unchanged: two numbers."
     right, size = numbers(answer, 2, pair)
     require(not (math.isnan(right) or math.isnan(size)), pair)
-    require(
-        right <= 1,
-        "An accuracy is a fraction here, and comes first. " + pair,
-    )
+    require(right <= 1, f"An accuracy is a fraction here, and comes first. {pair}")
     require(right >= 0 and size >= 1 and size == int(size), pair)
-    return right, int(size)
+    require(size <= 20_000, f"{size:,.0f} numbers are more than 20,000. {large}")
+    require(
+        size >= 100 and right <= best,
+        f"No network of this kind does that. Give the check what {source} returns.",
+    )
+    require(right >= goal, f"{right:.2%} with {size:,.0f} numbers. {weak}")

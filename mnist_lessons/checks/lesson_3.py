@@ -6,11 +6,10 @@ import torch
 from torch import Tensor
 
 from mnist_lessons.checks.asking import (
-    NotYetError,
-    accuracy_and_size,
     call,
     exercise,
     fresh,
+    good_and_small,
     letter,
     require,
 )
@@ -99,21 +98,16 @@ def dropout(function: Any) -> str:
 @exercise
 def small_network(answer: Any) -> str:
     """Check (accuracy, numbers learned): 94.5 % with at most 20,000 numbers."""
-    right, size = accuracy_and_size(answer, "narrow(...)")
-    require(
-        size <= 20_000,
-        f"{size:,} numbers are more than 20,000. One unit of the hidden layer costs "
-        "784 weights, its bias and ten weights to the logits: 795.",
+    good_and_small(
+        answer,
+        "narrow(...)",
+        goal=0.945,
+        best=0.99,
+        large="One unit of the hidden layer costs 784 weights, its bias and ten "
+        "weights to the logits: 795.",
+        weak="The width is only one of three knobs: which rates did well in the "
+        "picture, and is one epoch enough for them?",
     )
-    require(
-        size >= 100 and right <= 0.99,
-        "No network of this kind does that. Give the check what narrow(...) returns.",
-    )
-    if right < 0.945:
-        raise NotYetError(
-            f"{right:.2%} with {size:,} numbers. The width is only one of three knobs: "
-            "which rates did well in the picture, and is one epoch enough for them?"
-        )
     return (
         "A network of a twelfth of the MLP's size, and better than any linear "
         "model: part of what looks like a lack of width is a lack of training."

@@ -8,10 +8,10 @@ from torch import Tensor
 
 from mnist_lessons.checks.asking import (
     NotYetError,
-    accuracy_and_size,
     call,
     exercise,
     fresh,
+    good_and_small,
     letter,
     require,
 )
@@ -109,21 +109,15 @@ def edge_filter(answer: Any) -> str:
 @exercise
 def small_cnn(answer: Any) -> str:
     """Check (accuracy, numbers learned): 98 % with at most 20,000 numbers."""
-    right, size = accuracy_and_size(answer, "little(...)")
-    require(
-        size <= 20_000,
-        f"{size:,} numbers are more than 20,000. Most of them lie between the last "
-        "feature maps (25 values each) and the fully connected layer.",
+    good_and_small(
+        answer,
+        "little(...)",
+        goal=0.98,
+        best=0.997,
+        large="Most of them lie between the last feature maps (25 values each) and the "
+        "fully connected layer.",
+        weak="Are they spent where they help? And is the rate right for so few steps?",
     )
-    require(
-        size >= 100 and right <= 0.997,
-        "No network of this kind does that. Give the check what little(...) returns.",
-    )
-    if right < 0.98:
-        raise NotYetError(
-            f"{right:.2%} with {size:,} numbers. Are they spent where they help? "
-            "And is the rate right for so few steps?"
-        )
     return (
         "A tenth of the MLP's size, and as good: weights that are shared by all places "
         "are spent well."
