@@ -32,8 +32,8 @@ import torch
 import torch.nn.functional as F
 from matplotlib.figure import Figure
 from torch import Tensor, nn
-from torch.optim import Adadelta, AdamW, Optimizer
-from torch.optim.lr_scheduler import OneCycleLR, StepLR
+from torch.optim import Adadelta, AdamW
+from torch.optim.lr_scheduler import StepLR
 from torch.utils.data import DataLoader, Dataset, Subset
 from torchvision import datasets
 from torchvision.transforms import Compose, Normalize, ToTensor
@@ -50,21 +50,11 @@ from mnist_lessons import (
 )
 from mnist_lessons.data import find_digits, make_loader
 from mnist_lessons.picture import COLOURS, MARKERS, Picture, in_one_style
+from mnist_lessons.recipes import one_cycle
 
 GOAL = 0.99  # the accuracy that the ratio is about
 EXAMPLE = "PyTorch's example"
 OUT = Path(__file__).resolve().parent.parent / "build" / "speed"
-
-
-def one_cycle(rise: float, cycle_momentum: bool = False) -> Callable:
-    """Raise the rate to `lr` over this share of the steps, then lower it to zero."""
-
-    def schedule(optimizer: Optimizer, steps: int) -> OneCycleLR:
-        options = {"pct_start": rise, "cycle_momentum": cycle_momentum}
-        peak = optimizer.defaults["lr"]
-        return OneCycleLR(optimizer, peak, total_steps=steps, **options)
-
-    return schedule
 
 
 class Recipe(NamedTuple):

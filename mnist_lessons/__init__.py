@@ -8,6 +8,7 @@ from mnist_lessons.checkpoints import load_model, save_model
 from mnist_lessons.data import load_mnist
 from mnist_lessons.models import CNN, MLP, DigitClassifier, LinearModel
 from mnist_lessons.training import evaluate, fit, pick_device, seed_everything
+from mnist_lessons.tuning import tune
 
 __all__ = [
     "CNN",
@@ -23,4 +24,5 @@ __all__ = [
     "plots",
     "save_model",
     "seed_everything",
+    "tune",
 ]

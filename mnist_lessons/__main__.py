@@ -1,17 +1,20 @@
-"""The command line: `python -m mnist_lessons train`, `evaluate`, `predict` and `lab`.
+"""The command line: `python -m mnist_lessons train`, `evaluate`, `predict`, ...
 
 Each command is a short script, such as you would write yourself with this package.
 What can be typed after it, and its --help, stands in `options.py`.
 """
 
 import argparse
+import functools
 import glob
 import io
 import os
 import shlex
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+
+import torch
 
 from mnist_lessons import (
     evaluate,
@@ -23,12 +26,28 @@ from mnist_lessons import (
     seed_everything,
 )
 from mnist_lessons.checkpoints import ModelFileError
+from mnist_lessons.data import Loaders
+from mnist_lessons.distributed import fit_together
 from mnist_lessons.files import DataFileError
+from mnist_lessons.history import History
 from mnist_lessons.images import as_text, read_digit
 from mnist_lessons.lab import run_lab
 from mnist_lessons.models import DigitClassifier
-from mnist_lessons.options import EPOCHS, OPTIMIZERS, RATES, build_model, make_parser
+from mnist_lessons.options import EPOCHS, build_model, make_parser
 from mnist_lessons.photos import ImageError
+from mnist_lessons.processes import (
+    TeamError,
+    all_do,
+    joined,
+    one_voice,
+    own_device,
+    processes,
+    rank,
+    share_of,
+)
+from mnist_lessons.settings import OPTIMIZERS, RATES
+from mnist_lessons.tuning.command import run_tune
+from mnist_lessons.tuning.storages import StudyError
 
 MNIST_SCALE = (0.1307, 0.3081)  # mean and standard deviation of MNIST's pixels
 
@@ -39,10 +58,26 @@ class CommandError(ValueError):
 
 def run_train(options: argparse.Namespace) -> int:
     """Train a new model, score it on the validation digits, and save it."""
+    count = processes()  # above 1, torchrun started several, and this is one of them
+    if count == 1:
+        return _train(options, options.device or pick_device(), load_mnist, fit)
+    share_of(options.batch_size)  # complains before anything is loaded
+    device = own_device(options.device)
+    learn = functools.partial(fit_together, seed=options.seed)
+    with joined(device):
+        return _train(options, device, functools.partial(all_do, load_mnist), learn)
+
+
+def _train(
+    options: argparse.Namespace,
+    device: torch.device,
+    load: Callable[..., Loaders],
+    learn: Callable[..., History],
+) -> int:
+    """Train with the given ways to load the digits and to fit the model to them."""
     seed_everything(options.seed)
     model = build_model(options)
-    device = options.device or pick_device()
-    loaders = load_mnist(
+    loaders = load(
         options.data_dir, options.batch_size, device=device, seed=options.seed
     )
     train, valid, _test = loaders
@@ -50,12 +85,14 @@ def run_train(options: argparse.Namespace) -> int:
     epochs = options.epochs or EPOCHS[options.model]
     lr = options.lr or RATES[options.optimizer]
     parameters = sum(weights.numel() for weights in model.parameters())
+    team = f", {processes()} processes" if processes() > 1 else ""
     print(
         f"Training {options.model} with {parameters:,} parameters; optimizer "
-        f"{options.optimizer}, learning rate {lr:g}, epochs {epochs}, device {device}.",
+        f"{options.optimizer}, learning rate {lr:g}, epochs {epochs}, device {device}"
+        f"{team}.",
         flush=True,
     )
-    history = fit(
+    history = learn(
         model,
         train,
         valid,
@@ -71,6 +108,8 @@ def run_train(options: argparse.Namespace) -> int:
         raise CommandError("The model is of no use, so nothing was saved.")
     if not history.records:
         raise CommandError("No epoch was finished, so nothing was saved.")
+    if rank() > 0:  # the first process scores and saves for all
+        return 130 if by_hand else 0
     if options.save:
         save_model(model, options.save)
     print(f"Validation digits: {evaluate(model, valid)}.")
@@ -153,8 +192,21 @@ def expand(names: list[str]) -> Iterator[str]:
         yield from found or [name]
 
 
-COMMANDS = {"train": run_train, "evaluate": run_evaluate, "predict": run_predict}
-ERRORS = (CommandError, DataFileError, ModelFileError, ImageError, OSError)
+COMMANDS = {
+    "train": run_train,
+    "evaluate": run_evaluate,
+    "predict": run_predict,
+    "tune": run_tune,
+}
+ERRORS = (
+    CommandError,
+    DataFileError,
+    ModelFileError,
+    ImageError,
+    StudyError,
+    TeamError,
+    OSError,
+)
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -163,8 +215,18 @@ def main(argv: list[str] | None = None) -> int:
         if isinstance(stream, io.TextIOWrapper):
             # file names can hold anything; and a log shows each epoch as it ends
             stream.reconfigure(errors="replace", line_buffering=True)
+    with one_voice():
+        return _run(argv)
+
+
+def _run(argv: list[str] | None) -> int:
     options, others = make_parser().parse_known_args(argv)
     try:
+        if processes() > 1 and options.command != "train":
+            raise CommandError(
+                "torchrun starts several processes, and only train can share its work "
+                f"among them. Run python -m mnist_lessons {options.command} by itself."
+            )
         if options.command == "lab":
             return run_lab(others)  # JupyterLab knows the other options
         if others:

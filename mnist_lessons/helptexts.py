@@ -18,7 +18,10 @@ Train a model on 50,000 digits and score it on the 10,000 validation digits.
   mlp      a multilayer perceptron: hidden layers in between (lesson 3)
   cnn      a convolutional network: it looks at neighbourhoods (lesson 4)
 
-Ctrl-C ends the training early; what was learned until then is scored and saved."""
+Ctrl-C ends the training early; what was learned until then is scored and saved.
+
+Two processes share the work, each with half of every batch (docs/scale.md), if you
+start it with: torchrun --nproc-per-node=2 -m mnist_lessons train ..."""
 
 TRAIN_EXAMPLES = """\
 examples:
@@ -62,6 +65,32 @@ examples:
   python -m mnist_lessons predict digits.pth *.jpg
 """
 
+TUNE_HELP = """\
+Search for settings that give a high accuracy on the 10,000 validation digits.
+
+Each trial trains with other settings: learning rate, optimizer, schedule, batch size,
+label smoothing; and for mlp and cnn hidden units, dropout and augmentation. The first
+ten are random, the later ones near what did well. A trial that falls behind the median
+of the earlier ones is cut short. The test digits are not touched.
+
+Ctrl-C ends the search; the finished trials are reported."""
+
+TUNE_EXAMPLES = """\
+examples:
+  python -m mnist_lessons tune linear
+  python -m mnist_lessons tune mlp --trials 40 --workers 2
+  python -m mnist_lessons tune cnn --seconds 300 --storage journal:///shared/cnn.log
+
+The last one may be started any number of times, on all machines that see the folder:
+they work on one study. Stopped or killed, it keeps its finished trials, and the same
+command goes on.
+
+the first one, in Python:
+  from mnist_lessons import plots, tune
+  study = tune("linear")
+  plots.trials(study)
+"""
+
 # what follows the command, what it does in short, its description, and the end
 COMMANDS = {
     "lab": (
@@ -87,5 +116,11 @@ COMMANDS = {
         "read the digit in a picture",
         PREDICT_HELP,
         PREDICT_EXAMPLES,
+    ),
+    "tune": (
+        "linear|mlp|cnn [options]",
+        "search for good settings",
+        TUNE_HELP,
+        TUNE_EXAMPLES,
     ),
 }

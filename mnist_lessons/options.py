@@ -1,7 +1,6 @@
 """What can be typed after `python -m mnist_lessons`, and what --help says about it."""
 
 import argparse
-import functools
 import math
 import tempfile
 from collections.abc import Callable
@@ -11,21 +10,11 @@ from typing import Any
 import torch
 
 from mnist_lessons import helptexts as texts
-from mnist_lessons.models import CNN, MLP, DigitClassifier, LinearModel
+from mnist_lessons.models import DigitClassifier
+from mnist_lessons.processes import rank
+from mnist_lessons.settings import MODELS, OPTIMIZERS
 
-MODELS: dict[str, type[DigitClassifier]] = {
-    "linear": LinearModel,
-    "mlp": MLP,
-    "cnn": CNN,
-}
 EPOCHS = {"linear": 5, "mlp": 5, "cnn": 2}
-OPTIMIZERS: dict[str, Any] = {
-    "sgd": torch.optim.SGD,
-    "momentum": functools.partial(torch.optim.SGD, momentum=0.9),
-    "adam": torch.optim.Adam,
-    "adamw": torch.optim.AdamW,
-}
-RATES = {"sgd": 0.1, "momentum": 0.01, "adam": 0.001, "adamw": 0.001}
 
 
 def whole(least: int, most: int = 1_000_000) -> Callable[[str], int]:
@@ -50,6 +39,16 @@ def rate(text: str) -> float:
     if not 0 < value < math.inf:
         raise argparse.ArgumentTypeError(
             f"{text} does not work: give a number above 0, such as 0.001"
+        )
+    return value
+
+
+def seconds(text: str) -> float:
+    """Turn what was typed into a time limit."""
+    value = _float(text)
+    if not 0 < value < math.inf:
+        raise argparse.ArgumentTypeError(
+            f"{text} does not work: give a number above 0, such as 60"
         )
     return value
 
@@ -90,6 +89,8 @@ def device(text: str) -> torch.device:
 def place(text: str) -> Path:
     """Make sure that a file can be written there, before there is one to write."""
     path = Path(text)
+    if rank() > 0:
+        return path  # the first process saves; this one may be on another machine
     if path.exists() and not path.is_file() and not path.is_dir():
         problem = f"{path} is a device, not a file; give another name"
     elif path.is_dir():
@@ -194,7 +195,34 @@ def make_parser() -> argparse.ArgumentParser:
     predict = command("predict")
     predict.add_argument("file", metavar="MODEL_FILE", help="from train --save")
     predict.add_argument("images", metavar="IMAGE", nargs="+", help="picture files")
+
+    _add_tune(command("tune"))
     return parser
+
+
+def _add_tune(parser: argparse.ArgumentParser) -> None:
+    option, number = parser.add_argument, whole(1)
+    option("model", choices=MODELS, help="which model (see train --help)")
+    say = "how many settings to try, over all workers (20, if --seconds is not given)"
+    option("--trials", type=number, metavar="N", help=say)
+    say = "try no other settings after this time"
+    option("--seconds", type=seconds, metavar="S", help=say)
+    say = "rounds through all digits for each trial (2)"
+    option("--epochs", type=number, metavar="N", default=2, help=say)
+    say = "processes that share the trials and the processor cores (1)"
+    option("--workers", type=whole(1, 1000), metavar="N", default=1, help=say)
+    say = "keep the study in a file, journal:///folder/name, or in a database, such as "
+    say += "sqlite:///study.db (not kept)"
+    option("--storage", metavar="ADDRESS", help=say)
+    say = "the study's name in its storage (the model's name)"
+    option("--study", metavar="NAME", help=say)
+    say = "start of the random numbers: one worker finds the same again (0)"
+    option("--seed", type=whole(0, 2**32 - 1), metavar="N", default=0, help=say)
+    say = "train on the first N digits only (50,000)"
+    option("--limit", type=whole(1, 50_000), metavar="N", help=say)
+    # a search with several workers starts each of them with it
+    option("--worker", type=number, help=argparse.SUPPRESS)
+    _add_common(parser)
 
 
 def _add_common(parser: argparse.ArgumentParser) -> None:

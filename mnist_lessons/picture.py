@@ -6,7 +6,7 @@ apart; nothing is said by colour alone.
 
 import functools
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, ParamSpec
 
@@ -109,3 +109,14 @@ def as_grids(images: Tensor) -> Tensor:
             f"{tuple(images.shape)} is not made of such digits."
         )
     return images.reshape(-1, 28, 28)
+
+
+def accuracy_axis(axis: Axes, errors: Sequence[float]) -> None:
+    """Show accuracies by their errors, on a log scale, so that 98 and 99 % differ."""
+    low, high = min(errors) / 1.25, max(errors) * 1.15
+    axis.set_yscale("log")
+    axis.set_ylim(min(1.0, high), low)
+    ticks = [0.9, 0.5, 0.2, 0.1, 0.05, 0.03, 0.02, 0.015, 0.01, 0.007, 0.005, 0.003]
+    ticks = [tick for tick in ticks if low <= tick <= high]
+    axis.set_yticks(ticks, [f"{100 - 100 * tick:.3g} %" for tick in ticks])
+    axis.minorticks_off()

@@ -55,6 +55,28 @@ def in_fixed_places(values, p):
     return values * kept / (1 - p)
 
 
+SPACE = {"lr": 0.003, "dropout": 0.1, "batch_size": 128}
+
+
+def good_space(trial):
+    return {
+        "lr": trial.suggest_float("lr", 0.001, 0.03, log=True),
+        "dropout": trial.suggest_float("dropout", 0, 0.3),
+        "batch_size": trial.suggest_categorical("batch_size", [128, 256]),
+    }
+
+
+def space_but(trial, **changes):
+    """Return the good space with some settings chosen in another way."""
+    asked = dict(trial.asked)  # what the change asked for comes last
+    return good_space(trial) | changes | (trial.asked.update(asked) or {})
+
+
+def around(gains, times):
+    half = times * gains.std() / len(gains) ** 0.5
+    return gains.mean() - half, gains.mean() + half
+
+
 def max_pool_from_0(image):
     result = torch.zeros(image.shape[0] // 2, image.shape[1] // 2)
     for r in range(result.shape[0]):
@@ -97,6 +119,23 @@ RIGHT = {
         lambda i: F.max_pool2d(i[None, None], 2)[0, 0],
     ],
     "small_cnn": [(0.982, 15_898), (0.98, 20_000), [0.981, 14_538]],
+    "range_test": ["C", "(c)"],
+    "search_space": [
+        good_space,
+        lambda t: {**good_space(t), "dropout": t.suggest_float("dropout", 0.0, 0.3)},
+        lambda t: {**good_space(t), "lr": t.suggest_float("lr", 1e-3, 3e-2, log=True)},
+        lambda t: {
+            **good_space(t),
+            "batch_size": t.suggest_categorical("batch_size", (256, 128)),
+        },
+    ],
+    "interval": [
+        lambda g: around(g, 2.78),
+        lambda g: [end.item() for end in around(g, 2.776)],
+        lambda g: torch.stack(around(g, 2.78)),
+        lambda g: np.array([end.item() for end in around(g, 2.78)]),
+    ],
+    "few_digits": [0.9751, torch.tensor(0.98), 0.975, np.float32(0.978)],
     "centre_of_mass": [
         right_centre,
         lambda i: [x.item() for x in right_centre(i)],
@@ -165,6 +204,77 @@ WRONG = [
     ("max_pool", lambda i: max_pool_by_loops(i).detach(), "gradient cannot flow"),
     ("max_pool", lambda i: blocks(i)[:, 1, :, 1], "two rows and two columns"),
     ("max_pool", torch.rand(8, 12), "the function itself"),
+    ("range_test", "A", "hardly begun"),
+    ("range_test", "B", "still on its way down"),
+    ("range_test", "D", "on its way up"),
+    ("range_test", 0.2, "letter in quotes"),
+    ("search_space", lambda t: list(good_space(t).values()), "Return a dictionary"),
+    ("search_space", lambda t: {"lr": good_space(t)["lr"]}, "has no 'batch_size'"),
+    ("search_space", lambda t: space_but(t, momentum=0.9), "Nobody asked for momentum"),
+    ("search_space", lambda t: SPACE | {"lr": 0.003}, "the same in each trial"),
+    (
+        "search_space",
+        lambda t: SPACE | {"lr": t.suggest_float("rate", 0.001, 0.03, log=True)},
+        "has another name",
+    ),
+    (
+        "search_space",
+        lambda t: space_but(t, lr=t.suggest_float("lr", 0.001, 0.03)),
+        "Say log=True",
+    ),
+    (
+        "search_space",
+        lambda t: space_but(t, lr=t.suggest_float("lr", 0.01, 0.03, log=True)),
+        "between 0.001 and 0.03",
+    ),
+    (
+        "search_space",
+        lambda t: space_but(t, lr=t.suggest_categorical("lr", [0.001, 0.03])),
+        "any number in between",
+    ),
+    (
+        "search_space",
+        lambda t: space_but(t, dropout=t.suggest_float("dropout", 1e-3, 0.3, log=True)),
+        "no logarithm",
+    ),
+    (
+        "search_space",
+        lambda t: space_but(t, dropout=t.suggest_float("dropout", 0, 0.5)),
+        "between 0 and 0.3",
+    ),
+    (
+        "search_space",
+        lambda t: space_but(t, batch_size=t.suggest_int("batch_size", 128, 256)),
+        "one of two",
+    ),
+    (
+        "search_space",
+        lambda t: space_but(t, batch_size=t.suggest_categorical("batch_size", [128])),
+        "one of two",
+    ),
+    (
+        "search_space",
+        lambda t: {**(chosen := good_space(t)), "lr": 10 * chosen["lr"]},
+        "change lr after",
+    ),
+    ("interval", lambda g: around(g, 2.78)[::-1], "wrong way round"),
+    ("interval", lambda g: around(g, 2.78 * 5**0.5), "as wide as the single runs"),
+    ("interval", lambda g: around(g, 2.78 / 5**0.5), "the square root of the number"),
+    ("interval", lambda g: around(g, 1), "one standard error"),
+    ("interval", lambda g: around(g, 1.96), "1.96 is right for many"),
+    ("interval", lambda g: around(g, 2.78 * 0.8**0.5), "by four, not by five"),
+    ("interval", lambda g: around(g, 2.78 * float(g.std())), "the variance"),
+    ("interval", lambda g: around(g - g.mean(), 2.78), "lies around 0"),
+    ("interval", lambda g: around(g + 3, 2.78), "middle of the interval"),
+    ("interval", lambda g: around(g, 9), "the width is not"),
+    ("interval", lambda g: around(g, 2.78)[0], "two numbers"),
+    ("interval", lambda g: None, "does it return"),
+    ("interval", torch.rand(5), "the function itself"),
+    ("few_digits", 0.9749, "97.49%, nearly"),
+    ("few_digits", 0.947, "94.70%"),
+    ("few_digits", 97.5, "97.5 % is 0.975"),
+    ("few_digits", 0.995, "No network learns"),
+    ("few_digits", (0.975, 3), "one number"),
     ("small_cnn", (0.9799, 15_898), "97.99%"),
     ("small_cnn", (0.98, 210_170), "210,170"),
     ("small_cnn", (15_898, 0.98), "comes first"),

@@ -116,7 +116,7 @@ def test_the_first_code_cell_is_the_same_in_every_lesson():
 def test_cells_are_short(path):
     cells = read(path)
     lengths = [len(lines_of(cell)) for cell in code_of(cells)]
-    assert 25 <= len(cells) <= 65
+    assert 25 <= len(cells) <= 80
     assert max(lengths) <= 25
     assert statistics.median(lengths) <= 8
     assert sum(n <= 15 for n in lengths) >= 0.9 * len(lengths)
@@ -193,6 +193,23 @@ def test_the_test_digits_stay_shut(path):
             assert not (isinstance(node, ast.keyword) and node.arg == "train")
             name = getattr(getattr(node, "func", None), "id", "")
             assert name != "MNIST" or len(node.args) == 1, cell.source
+
+
+def test_lesson_5_opens_the_test_digits_once_and_chooses_nothing_afterwards():
+    code = code_of(read(NOTEBOOKS / "05_tuning.ipynb"))
+    uses = []
+    for number, cell in enumerate(code):
+        for node in ast.walk(python_of(cell)):
+            is_test = isinstance(node, ast.Name) and node.id == "test"
+            assert not (is_test and isinstance(node.ctx, ast.Load)), cell.source
+            if isinstance(node, ast.Attribute) and node.attr == "test":
+                uses.append(number)
+    (opened,) = uses
+    assert "evaluate(reloaded, sixty.test)" in code[opened].source
+    assert not any("fit(" in cell.source for cell in code[opened:])
+    later = "\n".join(cell.source for cell in code[opened + 1 :])
+    assert not re.search(r"result\.\w+ *[<>]|max\(.*result", later)
+    assert "save_model(final, " in "\n".join(c.source for c in code[:opened])
 
 
 def test_the_model_written_in_lesson_2_works_with_the_package(some):

@@ -1,8 +1,11 @@
 """That pictures show what they are given, and say so in words."""
 
 import io
+import re
+import warnings
 
 import matplotlib as mpl
+import optuna
 import pytest
 import torch
 from PIL import Image
@@ -23,6 +26,34 @@ RUN = History([{**RECORD, "valid_loss": 0.4, "valid_accuracy": 0.9}])
 WITHOUT_VALID = History([{**RECORD, "valid_loss": None, "valid_accuracy": None}])
 RUNG = plots.Rung("linear", Score(0.3, 0.92, 9_200, 10_000), 7_850, 0.25)
 
+
+def a_study(finished=6, pruned=2):
+    """The accuracy follows from the learning rate alone, and "adam" is never best."""
+    study = optuna.create_study(direction="maximize")
+    for number in range(finished + pruned):
+        params = {
+            "lr": 0.001 * 10 ** (number / 3),
+            "optimizer": ["sgd", "adam"][number % 2],
+        }
+        kinds = {
+            "lr": optuna.distributions.FloatDistribution(0.001, 10, log=True),
+            "optimizer": optuna.distributions.CategoricalDistribution(["sgd", "adam"]),
+        }
+        accuracy = 0.9 + 0.01 * (4 - abs(number - 4))
+        about = {"state": optuna.trial.TrialState.COMPLETE, "value": accuracy}
+        if number >= finished:
+            about = {"state": optuna.trial.TrialState.PRUNED}
+        study.add_trial(
+            optuna.trial.create_trial(
+                params=params,
+                distributions=kinds,
+                intermediate_values={1: accuracy - 0.05},
+                **about,
+            )
+        )
+    return study
+
+
 EVERY = {
     "digits": lambda: plots.digits(IMAGES, [3, 1, 4], [3, 7, 4]),
     "pixels": lambda: plots.pixels(torch.full((28, 28), 7)),
@@ -32,6 +63,11 @@ EVERY = {
     "curves": lambda: plots.curves(
         {"slow": [0.5, 0.75], "fast": [0.8, 0.9]}, xlabel="epoch", ylabel="accuracy"
     ),
+    "scatter": lambda: plots.scatter(
+        {"grid": ([1, 1, 2], [0.5, 0.75, 0.9]), "random": ([1, 2], [0.8, 0.7])},
+        xlabel=["rate", "rate"],
+        ylabel="accuracy",
+    ),
     "history": lambda: plots.history(RUN),
     "runs": lambda: plots.runs({"A": RUN, "B": RUN}),
     "spread": lambda: plots.spread({"plain": [Score(0.3, 0.92, 92, 100)] * 2}),
@@ -40,6 +76,9 @@ EVERY = {
     ),
     "maps": lambda: plots.maps(torch.arange(-24.0, 24.0).reshape(2, 4, 6), ["a", "b"]),
     "ladder": lambda: plots.ladder([RUNG]),
+    "trials": lambda: plots.trials(a_study()),
+    "importances": lambda: plots.importances(a_study()),
+    "parallel": lambda: plots.parallel(a_study()),
     "answer_sheet": lambda: plots.answer_sheet(
         IMAGES, torch.tensor([3, 1, 4]), {"mean": torch.tensor([3, 7, 4])}
     ),
@@ -85,7 +124,58 @@ def test_the_words_say_what_the_picture_shows():
     assert "3 lie off the diagonal" in said["confusion"]
     assert "4 read as 9, 2 times; 1 read as 7, 1 times" in said["confusion"]
     assert "2 maps of 4 by 6 values: a, b" in said["maps"]
+    assert (
+        "Finished: 6, from 90.00% to 94.00%, which trial 4 reached; cut short: 2"
+        in (said["trials"])
+    )
+    assert re.search(
+        r"From 6 finished trials: lr \d+%, optimizer \d+%", said["importances"]
+    )
+    assert "94.00% right, has lr 0.022, optimizer sgd" in said["parallel"]
     assert "from -24 to 23" in said["maps"]
+
+
+def test_a_scatter_draws_every_dot_by_its_error_and_marks_the_best():
+    left, right = EVERY["scatter"]().figure.axes
+    dots, best = left.lines
+    assert list(zip(*dots.get_data(), strict=True)) == [
+        (1, 0.5),
+        (1, 0.25),
+        (2, pytest.approx(0.1)),
+    ]
+    assert best.get_data() == ([2], [pytest.approx(0.1)])
+    assert right.lines[1].get_data() == ([1], [pytest.approx(0.2)])
+    assert left.get_yscale() == "log"
+    assert left.get_xlim() == right.get_xlim()  # one label, one range
+    assert left.get_ylim()[0] > left.get_ylim()[1]  # few errors on top
+
+
+def test_charts_with_other_labels_have_a_range_of_their_own():
+    groups = {"a": ([1e-4, 1], [0.5, 0.9]), "b": ([0.1, 0.5], [0.5, 0.9])}
+    look = {"xlabel": ["rate", "dropout"], "ylabel": "accuracy", "logx": [True, False]}
+    left, right = plots.scatter(groups, **look).figure.axes
+    assert (left.get_xscale(), right.get_xscale()) == ("log", "linear")
+    assert right.get_xlim()[0] > 0.05
+
+
+def test_marks_point_out_positions_by_letter():
+    lines, marks = {"loss": [2.0, 1.0, 3.0]}, {"A": 0.01, "B": 0.1}
+    axes = {"xlabel": "rate", "ylabel": "loss", "logx": True}
+    picture = plots.curves(lines, x=[0.01, 0.1, 1], marks=marks, **axes)
+    (axis,) = picture.figure.axes
+    written = {text.get_text(): text.get_position()[0] for text in axis.texts}
+    assert written == marks
+    assert [line.get_xdata()[0] for line in axis.lines[1:]] == [0.01, 0.1]
+    assert "A marks 0.01; B marks 0.1" in picture.alt
+
+
+@pytest.mark.parametrize(("right", "shown"), [(9_900, 0.004), (9_970, 0.002)])
+def test_the_ladder_has_room_for_its_highest_rung(right, shown):
+    rung = plots.Rung("best", Score(0.1, right / 10_000, right, 10_000), 80_000, 9.0)
+    axis = plots.ladder([RUNG, rung]).figure.axes[0]
+    top = axis.get_ylim()[1]
+    assert top <= shown
+    assert top < 1 - rung.score.interval[1]
 
 
 def test_a_confusion_matrix_counts_each_pair_and_shades_mistakes_alone():
@@ -224,3 +314,77 @@ def test_a_picture_can_be_written_to_a_file(tmp_path):
     plots.history(RUN).save(tmp_path / "run.png")
     with Image.open(tmp_path / "run.png") as image:
         assert image.width > 100
+
+
+@pytest.mark.parametrize("name", ["trials", "importances", "parallel"])
+@pytest.mark.parametrize(("finished", "pruned"), [(0, 0), (1, 1), (0, 3)])
+def test_a_study_with_nothing_to_compare_is_refused(name, finished, pruned):
+    words = rf"has {finished} finished trials \(of {finished + pruned}; {pruned} were"
+    with pytest.raises(ValueError, match=words):
+        getattr(plots, name)(a_study(finished, pruned))
+
+
+@pytest.mark.parametrize("name", ["trials", "importances", "parallel"])
+def test_pictures_of_a_study_repeat_themselves_and_warn_of_nothing(name):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        first, again = (getattr(plots, name)(a_study()) for _ in range(2))
+    assert first.alt == again.alt
+    assert "pyplot" not in str(type(first.figure.canvas.manager))
+
+
+@pytest.mark.parametrize("name", ["trials", "parallel"])
+def test_two_equal_trials_are_enough_for_a_picture(name):
+    study = optuna.create_study(direction="maximize")
+    for _ in range(2):
+        trial = study.ask()
+        trial.suggest_float("lr", 0, 1)
+        study.tell(trial, 1.0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        getattr(plots, name)(study)._repr_mimebundle_()
+
+
+def test_the_picture_of_the_trials_shows_each_and_the_best_so_far():
+    axis = plots.trials(a_study()).figure.axes[0]
+    so_far, finished, pruned = axis.lines
+    assert list(finished.get_xdata()) == [0, 1, 2, 3, 4, 5]
+    assert list(finished.get_ydata()) == pytest.approx(
+        [0.1, 0.09, 0.08, 0.07, 0.06, 0.07]
+    )
+    assert list(pruned.get_xdata()) == [6, 7]
+    assert list(pruned.get_ydata()) == pytest.approx([0.13, 0.14])
+    assert list(so_far.get_ydata()) == pytest.approx(
+        [0.1, 0.09, 0.08, 0.07] + [0.06] * 3
+    )
+    low, high = axis.get_ylim()  # errors, so the better ones are on top
+    assert low > 0.14 > 0.06 > high
+    assert finished.get_marker() != pruned.get_marker()
+
+
+def test_each_finished_trial_is_a_line_and_the_best_one_is_thickest():
+    figure = plots.parallel(a_study()).figure
+    axis = figure.axes[0]
+    lines = [line for line in axis.lines if len(line.get_xdata()) == 3]
+    assert len(lines) == 6
+    (best,) = [line for line in lines if line.get_linewidth() == 4]
+    # the lowest rate stands at 0, the highest at 1, as far apart as their ratios
+    assert list(best.get_ydata()) == pytest.approx([0.8, 0.75, 1.0])
+    said = [text.get_text() for text in axis.texts]
+    assert said == [
+        "0.001",
+        "0.0068",
+        "0.046",
+        "adam",
+        "sgd",
+        "91.00%\nor less",
+        "94.00%",
+    ]
+
+
+def test_the_importances_are_bars_in_order():
+    axis = plots.importances(a_study()).figure.axes[0]
+    shares = [bar.get_width() for bar in axis.patches]
+    assert shares == sorted(shares, reverse=True)
+    assert sum(shares) == pytest.approx(1)
+    assert [label.get_text() for label in axis.get_yticklabels()] == ["lr", "optimizer"]

@@ -15,6 +15,12 @@ from mnist_lessons.checks.lesson_1 import (
 from mnist_lessons.checks.lesson_2 import forgot_zero_grad, learning_rate, softmax
 from mnist_lessons.checks.lesson_3 import dropout, small_network, which_dropout
 from mnist_lessons.checks.lesson_4 import edge_filter, max_pool, small_cnn
+from mnist_lessons.checks.lesson_5 import (
+    few_digits,
+    interval,
+    range_test,
+    search_space,
+)
 
 __all__ = [
     "NOT_TRIED",
@@ -22,10 +28,14 @@ __all__ = [
     "divided_twice",
     "dropout",
     "edge_filter",
+    "few_digits",
     "forgot_zero_grad",
+    "interval",
     "learning_rate",
     "max_pool",
     "nearest_neighbour",
+    "range_test",
+    "search_space",
     "small_cnn",
     "small_network",
     "softmax",

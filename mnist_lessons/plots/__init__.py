@@ -11,6 +11,7 @@ from mnist_lessons.plots.charts import (
     history,
     ladder,
     runs,
+    scatter,
     spread,
 )
 from mnist_lessons.plots.images import (
@@ -21,6 +22,7 @@ from mnist_lessons.plots.images import (
     templates,
     value_ranges,
 )
+from mnist_lessons.plots.studies import importances, parallel, trials
 
 __all__ = [
     "Rung",
@@ -30,11 +32,15 @@ __all__ = [
     "curves",
     "digits",
     "history",
+    "importances",
     "ladder",
     "maps",
+    "parallel",
     "pixels",
     "runs",
+    "scatter",
     "spread",
     "templates",
+    "trials",
     "value_ranges",
 ]

@@ -18,6 +18,7 @@ from mnist_lessons.picture import (
     MARKERS,
     ORANGE,
     Picture,
+    accuracy_axis,
     grid,
     in_one_style,
 )
@@ -66,6 +67,7 @@ def curves(
     percent: bool = False,
     logx: bool = False,
     ylim: tuple[float, float] | None = None,
+    marks: Mapping[str, float] | None = None,
 ) -> Picture:
     """Draw one or more lines over a common axis.
 
@@ -77,6 +79,7 @@ def curves(
         percent: the heights are fractions; show them in percent.
         logx: space the positions by their ratios.
         ylim: the lowest and the highest height to show.
+        marks: positions to point out, by the letter to write above each.
     """
     figure = Figure(figsize=(7.6, 3.6))
     axis = figure.subplots()
@@ -91,7 +94,58 @@ def curves(
         axis.yaxis.set_major_formatter(PercentFormatter(1.0))
     if len(lines) > 1:
         axis.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
+    above = axis.get_xaxis_transform()  # x in the chart's units, y from 0 to 1
+    for letter, place in (marks or {}).items():
+        axis.axvline(place, color=BLACK, linewidth=1, linestyle=":")
+        axis.text(place, 1.02, letter, transform=above, ha="center", weight="bold")
+        told += f"; {letter} marks {place:g}"
     return Picture(figure, f"Line chart of {ylabel} against {xlabel}. {told}.")
+
+
+@in_one_style
+def scatter(
+    groups: Mapping[str, tuple[Sequence[float], Sequence[float]]],
+    *,
+    xlabel: Sequence[str],
+    ylabel: str,
+    logx: Sequence[bool] | None = None,
+) -> Picture:
+    """Draw accuracies as dots, one chart for each group; the best dot is a square.
+
+    Charts with the same label below have the same range.
+
+    Args:
+        groups: the title of each chart, and the positions and accuracies of its dots.
+        xlabel: what the horizontal axis of each chart shows, with its unit.
+        ylabel: what the common vertical axis shows.
+        logx: for each chart, whether to space its positions by their ratios.
+    """
+    figure = Figure(figsize=(3.2 * len(groups), 3.4))
+    axes = figure.subplots(1, len(groups), sharey=True, squeeze=False)[0]
+    told = []
+    for number, (title, (x, y)) in enumerate(groups.items()):
+        axis, best = axes[number], max(range(len(y)), key=lambda dot: y[dot])
+        errors = [1 - accuracy for accuracy in y]
+        axis.plot(x, errors, "o", color=BLUE, alpha=0.6, markersize=7)
+        axis.plot(x[best], errors[best], "s", color=ORANGE, markersize=9)
+        axis.set(title=title, xlabel=xlabel[number])
+        axis.set_xscale("log" if logx and logx[number] else "linear")
+        axis.grid(axis="y")
+        told.append(
+            f"{title}: {len(y)} dots, the best, {y[best]:.3g}, at {x[best]:.3g}"
+        )
+    for label in set(xlabel):
+        alike = [a for a, name in zip(axes, xlabel, strict=True) if name == label]
+        ends = [end for axis in alike for end in axis.get_xlim()]
+        for axis in alike:
+            axis.set_xlim(min(ends), max(ends))
+    axes[0].set_ylabel(ylabel)
+    accuracy_axis(axes[0], [1 - a for _, y in groups.values() for a in y])
+    return Picture(
+        figure,
+        f"Dots of {ylabel} in {len(groups)} charts: {', '.join(groups)}. "
+        f"{'; '.join(told)}.",
+    )
 
 
 @in_one_style
@@ -283,8 +337,11 @@ def ladder(rungs: Sequence[Rung]) -> Picture:
         axis.grid(axis="y")
     # errors on a log scale, so that 98 and 99 % stand apart; good models on top
     axes[0].set_yscale("log")
-    axes[0].set(ylim=(1.0, 0.004), ylabel="validation accuracy")
-    ticks = [0.8, 0.5, 0.2, 0.1, 0.05, 0.02, 0.01, 0.005]
+    lowest = min(1 - rung.score.interval[1] for rung in rungs)
+    top = max(min(0.004, 0.8 * lowest), 1e-4)
+    axes[0].set(ylim=(1.0, top), ylabel="validation accuracy")
+    ticks = [0.8, 0.5, 0.2, 0.1, 0.05, 0.02, 0.01, 0.005, 0.002, 0.001]
+    ticks = [tick for tick in ticks if tick >= top]
     axes[0].set_yticks(ticks, [f"{100 - 100 * error:g} %" for error in ticks])
     axes[0].minorticks_off()
     axes[1].legend(loc="center left", bbox_to_anchor=(1.0, 0.5))

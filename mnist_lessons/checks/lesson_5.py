@@ -1,0 +1,221 @@
+"""The checks of lesson 5."""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+
+from mnist_lessons.checks.asking import (
+    NotTriedError,
+    NotYetError,
+    accuracy,
+    call,
+    exercise,
+    fresh,
+    letter,
+    numbers,
+    require,
+)
+
+STUDENT = 2.78  # five runs, 95 %
+
+
+@exercise
+def range_test(answer: Any) -> str:
+    """Check the letter of the rate that SGD's range test speaks for."""
+    return letter(
+        answer,
+        "C",
+        "SGD's good rates are some fifty times larger than Adam's, which divides every "
+        "step by the size of the gradient. So a new optimiser needs a new test.",
+        {
+            "A": "At A the loss has hardly begun to fall: such steps are too small.",
+            "B": "At B the loss is still on its way down, and larger steps do better.",
+            "D": "At D the loss is on its way up: such steps jump across the valley.",
+        },
+    )
+
+
+class Dice:
+    """Stands in for a trial: answers with random values, and notes what was asked.
+
+    Attributes:
+        asked: for each name the kind of choice, its limits, and the answer.
+    """
+
+    def __init__(self) -> None:
+        self.asked: dict[str, tuple[str, Any, Any]] = {}
+        self._random = fresh()
+
+    def _answer(self, name: str, kind: str, limits: Any, answer: Any) -> Any:
+        self.asked[name] = (kind, limits, answer)
+        return answer
+
+    def _share(self) -> float:
+        return float(torch.rand(1, generator=self._random))
+
+    def suggest_float(
+        self,
+        name: str,
+        low: float,
+        high: float,
+        *,
+        step: float | None = None,
+        log: bool = False,
+    ) -> float:
+        """Answer as a trial of Optuna does."""
+        share = self._share()
+        value = low * (high / low) ** share if log else low + share * (high - low)
+        kind = "log" if log else "step" if step else "even"
+        return self._answer(name, kind, (low, high), value)
+
+    def suggest_int(
+        self, name: str, low: int, high: int, *, step: int = 1, log: bool = False
+    ) -> int:
+        """Answer as a trial of Optuna does."""
+        value = low + int(self._share() * (high - low + 1))
+        return self._answer(name, "whole", (low, high), value)
+
+    def suggest_categorical(self, name: str, choices: Sequence[Any]) -> Any:
+        """Answer as a trial of Optuna does."""
+        value = choices[int(self._share() * len(choices))]
+        return self._answer(name, "choice", tuple(choices), value)
+
+
+@exercise
+def search_space(function: Any) -> str:
+    """Check a function: trial -> lr, dropout and batch_size by name."""
+    dice = Dice()
+    settings = call(function, dice)
+    require(
+        isinstance(settings, Mapping),
+        "Return a dictionary: the name of each setting, and its value.",
+    )
+    if ... in settings.values():
+        raise NotTriedError
+    wanted = {"lr", "dropout", "batch_size"}
+    missing = wanted - set(settings)
+    require(
+        not missing,
+        f"What you return has no {' and no '.join(map(repr, sorted(missing)))}.",
+    )
+    extra = set(map(str, settings)) - wanted
+    require(not extra, f"Nobody asked for {', '.join(sorted(extra))}.")
+    unasked = wanted - set(dice.asked)
+    require(
+        not unasked,
+        f"{', '.join(sorted(unasked))} is the same in each trial, or has another name "
+        "in its suggest_... call: ask the trial for it, by the name you return it by.",
+    )
+    kind, limits, _ = dice.asked["lr"]
+    require(
+        kind != "choice",
+        "The rate may be any number in between: suggest_float.",
+    )
+    require(
+        kind == "log",
+        "The rate is drawn evenly, so two draws in three lie above 0.01. Say log=True.",
+    )
+    require(limits == (0.001, 0.03), "The rate should lie between 0.001 and 0.03.")
+    kind, limits, _ = dice.asked["dropout"]
+    require(
+        kind == "even",
+        "Dropout may be any number from 0 to 0.3: suggest_float, without log (0 has "
+        "no logarithm).",
+    )
+    require(limits == (0.0, 0.3), "Dropout should lie between 0 and 0.3.")
+    kind, choices, _ = dice.asked["batch_size"]
+    require(
+        kind == "choice" and sorted(choices) == [128, 256],
+        "The batch size is one of two: suggest_categorical with a list of both.",
+    )
+    for name in wanted:
+        hint = f"You change {name} after the trial has chosen it."
+        require(settings[name] == dice.asked[name][2], hint)
+    return (
+        "This is all a search has to know. The ranges are your knowledge; the rest "
+        "it finds out."
+    )
+
+
+@exercise
+def interval(function: Any) -> str:
+    """Check a function: five gains -> the ends of the 95 % interval of their mean."""
+    gains = 0.003 + 0.002 * torch.randn(5, generator=fresh())
+    ends = numbers(
+        call(function, gains), 2, "Return two numbers: the lower end, the upper end."
+    )
+    mean, spread = float(gains.mean()), float(gains.std())
+    error = spread / math.sqrt(5)
+    middle, half = sum(ends) / 2, (ends[1] - ends[0]) / 2
+
+    def wide(expected: float) -> bool:
+        return math.isclose(half, expected, rel_tol=5e-3)  # 2.776 is fine, too
+
+    require(half >= 0, "The two ends are the wrong way round: the lower one first.")
+    centred = math.isclose(middle, mean, abs_tol=1e-3 * spread)
+    if wide(STUDENT * error) and centred:
+        return (
+            "If 0 lies inside, five runs cannot tell the gain from luck. Four times as "
+            "many runs make it half as wide."
+        )
+    require(
+        not wide(STUDENT * error) or abs(middle) > 1e-3 * spread,
+        "The width is right, but the interval lies around 0. Put it around the mean.",
+    )
+    require(centred, "The middle of the interval should be the mean of the gains.")
+    biased = float(gains.std(unbiased=False)) / math.sqrt(5)
+    for wrong, hint in (
+        (
+            STUDENT * spread,
+            "That is as wide as the single runs spread. The mean of five is surer than "
+            "one run: divide by the square root of how many there are.",
+        ),
+        (
+            STUDENT * spread / 5,
+            "You divide by the number of runs; it is the square root of the number.",
+        ),
+        (error, "That is one standard error in each direction; 95 % need 2.78."),
+        (
+            1.96 * error,
+            "1.96 is right for many runs. Five know their own spread badly: 2.78.",
+        ),
+        (
+            STUDENT * biased,
+            "Divide the squares by four, not by five, for the spread of five runs: "
+            "std() does so by itself.",
+        ),
+        (
+            STUDENT * spread**2 / math.sqrt(5),
+            "That uses the variance. The standard deviation is its square root.",
+        ),
+    ):
+        require(not wide(wrong), hint)
+    raise NotYetError("The middle is right, the width is not: 2.78 standard errors.")
+
+
+@exercise
+def few_digits(answer: Any) -> str:
+    """Check an accuracy: at least 97.5 % from 1,000 digits."""
+    right = accuracy(answer, "from_thousand(...)")
+    require(right <= 1, "An accuracy is a fraction here: 97.5 % is 0.975.")
+    require(
+        0 <= right <= 0.99,
+        "No network learns that from 1,000 digits in 20 epochs. Give the check what "
+        "from_thousand(...) returns.",
+    )
+    require(
+        right >= 0.97,
+        f"{right:.2%}. Have you turned on all of it: turns, moves, smoothing, a rate "
+        "above 0.001? And not too much of any?",
+    )
+    require(
+        right >= 0.975,
+        f"{right:.2%}, nearly. Is the rate too timid, or do the digits still look "
+        "natural to you after such turns?",
+    )
+    return (
+        "A thousand digits that move teach as much as five thousand that stand still. "
+        "Where data are expensive, this is the first thing to try."
+    )

@@ -1,0 +1,153 @@
+"""Settings, which are plain numbers and words: what each means, and what it may be."""
+
+import functools
+import inspect
+import math
+from collections.abc import Callable, Mapping
+from numbers import Integral, Real
+from typing import Any
+
+import torch
+from torch import nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import OneCycleLR
+
+from mnist_lessons.models import CNN, MLP, DigitClassifier, LinearModel
+
+Settings = Mapping[str, Any]
+Model = str | Callable[..., DigitClassifier]
+
+MODELS: dict[str, type[DigitClassifier]] = {
+    "linear": LinearModel,
+    "mlp": MLP,
+    "cnn": CNN,
+}
+OPTIMIZERS: dict[str, Any] = {
+    "sgd": torch.optim.SGD,
+    "momentum": functools.partial(torch.optim.SGD, momentum=0.9),
+    "adam": torch.optim.Adam,
+    "adamw": torch.optim.AdamW,
+}
+RATES = {"sgd": 0.1, "momentum": 0.01, "adam": 0.001, "adamw": 0.001}
+
+
+def one_cycle(
+    rise: float = 0.2, cycle_momentum: bool = False
+) -> Callable[[Optimizer, int], OneCycleLR]:
+    """Raise the rate to `lr` over this share of the steps, then lower it to zero.
+
+    For `fit(..., schedule=one_cycle())`; the optimizer's own rate is the peak (Smith
+    and Topin, 2018, arXiv:1708.07120). Built in lesson 5.
+
+    Args:
+        rise: the share of all steps that the way up takes, above 0, below 1.
+        cycle_momentum: also lower the momentum while the rate rises.
+
+    Raises:
+        ValueError: `rise` is not between 0 and 1.
+    """
+    if not 0 < rise < 1:
+        raise ValueError(f"rise={rise!r} does not work: give a share such as 0.2.")
+
+    def schedule(optimizer: Optimizer, total_steps: int) -> OneCycleLR:
+        # PyTorch divides by the steps of the way up less one, which may be 0
+        share = rise * 1.001 if rise * total_steps == 1 else rise
+        return OneCycleLR(
+            optimizer,
+            optimizer.defaults["lr"],
+            total_steps=total_steps,
+            pct_start=share,
+            cycle_momentum=cycle_momentum,
+        )
+
+    return schedule
+
+
+SCHEDULES: dict[str, Any] = {"constant": None, "one-cycle": one_cycle()}
+# what each setting of the training may be: its least and its largest value, or words
+LIMITS: dict[str, tuple[float, float] | list[str]] = {
+    "epochs": (1, math.inf),
+    "batch_size": (1, math.inf),
+    "lr": (0, math.inf),
+    "optimizer": list(OPTIMIZERS),
+    "schedule": list(SCHEDULES),
+    "label_smoothing": (0, 1),
+    "shift": (0, 28),
+    "degrees": (0, 180),
+}
+WHOLE = ("epochs", "batch_size")
+
+
+def split_settings(settings: Settings) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the settings of the training, checked, and those of the model.
+
+    Raises:
+        ValueError: a setting of the training has a value that makes no sense.
+    """
+    training = {name: settings[name] for name in settings if name in LIMITS}
+    for name, value in training.items():
+        limits = LIMITS[name]
+        if isinstance(limits, list):
+            if value not in limits:
+                choices = ", ".join(map(repr, limits))
+                raise ValueError(f"{name}={value!r} is not known; choose {choices}.")
+            continue
+        kind = Integral if name in WHOLE else Real
+        least, most = limits
+        if (
+            isinstance(value, bool)
+            or not isinstance(value, kind)
+            or not least <= float(value) <= most
+            or value == math.inf
+            or (name == "lr" and value == 0)
+        ):
+            what = "a whole number" if name in WHOLE else "a number"
+            above = "above 0" if name == "lr" else f"{least:g} or more"
+            upto = f", at most {most:g}" if most < math.inf else ""
+            raise ValueError(
+                f"{name}={value!r} does not work: give {what}, {above}{upto}."
+            )
+    return training, {n: settings[n] for n in settings if n not in LIMITS}
+
+
+def build_model(model: Model, settings: Settings) -> DigitClassifier:
+    """Build a model with its own settings; lists, as JSON has them, become tuples.
+
+    Raises:
+        ValueError: the model is not known, or does not know a setting.
+        TypeError: it is not a class or function, or returns something else.
+    """
+    build = MODELS.get(model) if isinstance(model, str) else model
+    if build is None:
+        names = ", ".join(map(repr, MODELS))
+        raise ValueError(f"model={model!r} is not known; choose {names}, or a class.")
+    if isinstance(build, nn.Module) or not callable(build):
+        raise TypeError(
+            f"model is a {type(build).__name__}; give the class itself, or a function "
+            "that builds a new model each time."
+        )
+    known = inspect.signature(build).parameters
+    if not any(p.kind is inspect.Parameter.VAR_KEYWORD for p in known.values()):
+        for name in settings:
+            if name not in known:
+                raise ValueError(
+                    f"The setting {name!r} is not known: it is none of the training's "
+                    f"({', '.join(LIMITS)}), and {name_of(model)} takes "
+                    f"{', '.join(known) or 'none'}."
+                )
+    net = build(
+        **{n: tuple(v) if isinstance(v, list) else v for n, v in settings.items()}
+    )
+    if not isinstance(net, DigitClassifier):
+        raise TypeError(
+            f"{name_of(model)} returned a {type(net).__name__}; derive the model from "
+            "mnist_lessons.DigitClassifier."
+        )
+    return net
+
+
+def name_of(model: Model) -> str:
+    """Return what a model is called."""
+    if isinstance(model, functools.partial):
+        model = model.func
+    return model if isinstance(model, str) else getattr(model, "__name__", "the model")

@@ -1,0 +1,124 @@
+"""`python -m mnist_lessons tune`: search for settings, and say what was found."""
+
+import argparse
+import json
+import math
+import sys
+import threading
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from mnist_lessons.tuning import carry_out
+from mnist_lessons.tuning.plans import Plan
+from mnist_lessons.tuning.storages import StudyError
+from mnist_lessons.tuning.studies import (
+    best_settings,
+    best_trial,
+    finished_trials,
+    importances,
+    score_of,
+)
+
+if TYPE_CHECKING:
+    from optuna import Study
+
+
+def run_tune(options: argparse.Namespace) -> int:
+    """Search as the command line says; return the exit status."""
+    plan = Plan(
+        model=options.model,
+        n_trials=options.trials,
+        until=time.time() + (options.seconds or math.inf),
+        epochs=options.epochs,
+        storage=options.storage,
+        study_name=options.study,
+        workers=options.workers,
+        seed=options.seed,
+        data_dir=options.data_dir,
+        limit=options.limit,
+        device=options.device,
+    )
+    if options.worker is not None:
+        return run_worker(plan)
+    number = f"{plan.n_trials} trials" if plan.n_trials else "trials"
+    print(
+        f"Tuning {plan.model}: {number} of {plan.epochs} epochs, device {plan.device}, "
+        f"seed {plan.seed}, workers {plan.workers}.",
+        flush=True,
+    )
+    study, stopped = carry_out(plan)
+    report(study, plan)
+    return 130 if stopped else 0
+
+
+def run_worker(plan: Plan) -> int:
+    """Do a share of a search that another process has begun."""
+    job, plan.told_to_stop = read_job()
+    plan.storage, plan.until, plan.worker = job["storage"], job["until"], job["worker"]
+    plan.n_trials = job["n_trials"]  # where only the time is limited, none
+    plan.progress = False
+    return 130 if carry_out(plan).stopped else 0
+
+
+def read_job() -> tuple[dict[str, Any], Callable[[], bool]]:
+    """Return what `workers.start` wrote, and a function that says whether to stop.
+
+    It is time to stop when the pipe closes: the parent has closed it, or is gone. So no
+    worker is left behind. An interrupt
+    would not do: it could break off what is being written.
+    """
+    line = sys.stdin.readline()
+    closed = threading.Event()
+
+    def wait() -> None:
+        sys.stdin.read()
+        closed.set()
+
+    threading.Thread(target=wait, daemon=True).start()
+    if not line:
+        raise StudyError("--worker is for processes that tune starts itself.")
+    return json.loads(line), closed.is_set
+
+
+def report(study: "Study", plan: Plan) -> None:
+    """Print the best settings, what mattered, and how to train with them again."""
+    finished = finished_trials(study)
+    every = len(study.get_trials(deepcopy=False))
+    print(f"\nThe study has {every} trials; trained to the end: {len(finished)}.")
+    if plan.storage:
+        print("It is kept; the same command adds trials to it.")
+    if not finished:
+        return
+    best = best_trial(study)
+    print(f"Best: trial {best.number}. Validation digits: {score_of(best)}.")
+    if len(finished) > 1:
+        shares = importances(study).items()
+        told = ", ".join(f"{name} {share:.0%}" for name, share in shares)
+        print(f"What went with the differences: {told}.")
+    print(
+        "The best of many is partly the luckiest. Score its settings again with other "
+        "seeds,\nbefore you believe in them:"
+    )
+    print("\n".join(f"  {line}" for line in script(study, plan).splitlines()))
+
+
+def script(study: "Study", plan: Plan) -> str:
+    """Return Python that trains with the best settings, with another seed."""
+    settings = best_settings(study)
+    given = {"data_dir": plan.data_dir, "limit": plan.limit}
+    told = ", ".join(f"{n}={v!r}" for n, v in given.items() if v is not None)
+    return "\n".join(
+        [
+            "from mnist_lessons import evaluate, load_mnist",
+            "from mnist_lessons.recipes import train_recipe",
+            f"train, valid, test = load_mnist({told})",
+            "settings = {",
+            *(f"    {name!r}: {value!r}," for name, value in settings.items()),
+            "}",
+            "model, history = train_recipe(",
+            f"    {plan.model!r}, settings, train.dataset, valid, seed={plan.seed + 1}",
+            ")",
+            "print(evaluate(model, valid))",
+        ]
+    )

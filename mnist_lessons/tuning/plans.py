@@ -1,0 +1,120 @@
+"""What a search is asked to do, checked before anything is loaded."""
+
+import math
+import os
+import socket
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from numbers import Integral, Real
+from os import PathLike
+from typing import Any
+
+import torch
+
+from mnist_lessons.settings import MODELS, Model, name_of
+from mnist_lessons.training import pick_device
+from mnist_lessons.tuning.spaces import SPACES, Space
+
+DEFAULT_TRIALS = 20
+
+
+def new_name() -> str:
+    """Return a name that no other search on any machine has."""
+    return f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:6]}"
+
+
+@dataclass
+class Plan:
+    """The arguments of `tune`, which explains them.
+
+    Attributes:
+        until: the time, as `time.time()` counts it, after which no trial begins.
+        worker: which process this is; noted with each of its trials.
+        told_to_stop: asked between epochs whether to end early.
+
+    Raises:
+        ValueError: a number makes no sense, or a model needs a `space`.
+        TypeError: other processes could not import the model or the space, or could
+            not open the storage.
+    """
+
+    model: Model
+    space: Space | None = None
+    n_trials: int | None = None
+    until: float = math.inf
+    epochs: int = 2
+    storage: Any = None
+    study_name: str | None = None
+    workers: int = 1
+    seed: int = 0
+    data_dir: str | PathLike | None = None
+    limit: int | None = None
+    device: torch.device | str | None = None
+    progress: bool = True
+    worker: str = field(default_factory=new_name)
+    told_to_stop: Callable[[], bool] = bool  # which is False
+
+    def __post_init__(self) -> None:
+        _check_whole("epochs", self.epochs, 1)
+        _check_whole("workers", self.workers, 1)
+        _check_whole("seed", self.seed, 0)
+        if self.n_trials is not None:
+            _check_whole("n_trials", self.n_trials, 1)
+        elif self.until == math.inf:
+            self.n_trials = DEFAULT_TRIALS
+        if self.workers > 1:
+            self._check_shareable()
+        if self.space is None:
+            if self.model not in MODELS:
+                raise ValueError(
+                    f"There are no ranges for model={name_of(self.model)!r}. Give "
+                    f"space=..., a function that chooses its settings, or one of "
+                    f"{', '.join(map(repr, MODELS))} as the model."
+                )
+            assert isinstance(self.model, str)
+            self.space = SPACES[self.model]
+        self.study_name = self.study_name or name_of(self.model)
+        self.device = torch.device(self.device or pick_device())
+
+    @property
+    def about(self) -> dict[str, Any]:
+        """What all trials of one study must have in common."""
+        about = {"model": name_of(self.model), "epochs": self.epochs}
+        return {**about, "limit": self.limit}
+
+    def _check_shareable(self) -> None:
+        why = ""
+        if not isinstance(self.model, str):
+            why = "a model that you give as a class"
+        elif self.space is not None:
+            why = "a space of your own"
+        elif not isinstance(self.storage, str | None):
+            why = "a storage that is an object (give its address instead)"
+        elif self.storage in ("sqlite://", "sqlite:///:memory:"):
+            why = f"{self.storage}, which is this process's own memory"
+        if why:
+            raise TypeError(
+                f"workers={self.workers} starts other processes, and they cannot "
+                f"import what a notebook defines, so {why} does not work with them. "
+                "Take workers=1; or write it into a script that calls tune(..., "
+                'storage="journal:///folder/name"), and start the script several times.'
+            )
+
+
+def check_seconds(seconds: float | None) -> None:
+    """Make sure that a time limit is a number above 0, or `None`.
+
+    Raises:
+        ValueError: it is something else.
+    """
+    if seconds is not None and (not isinstance(seconds, Real) or not seconds > 0):
+        raise ValueError(f"seconds={seconds!r} does not work: give a number above 0.")
+
+
+def _check_whole(name: str, value: object, least: int) -> None:
+    whole = isinstance(value, Integral) and not isinstance(value, bool)
+    if not whole or value < least:  # type: ignore[operator]
+        raise ValueError(
+            f"{name}={value!r} does not work: give a whole number, {least} or more."
+        )
