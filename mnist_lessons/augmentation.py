@@ -12,15 +12,14 @@ def random_affine(
 ) -> Tensor:
     """Turn, scale and move each image by its own random amounts. Built in lesson 5.
 
-    One batched operation, on the device of the images: nine times out of ten as quick
-    as the training step it is for. torchvision's `RandomAffine` makes one draw for the
-    whole batch. To give amounts of your own to `fit`, freeze them:
-    `augment=functools.partial(random_affine, degrees=5)`. Such changes of training
-    digits go back to Simard et al. (2003, ICDAR).
+    One batched operation, on the device of the images; torchvision's `RandomAffine`
+    makes one draw for the whole batch. To give amounts of your own to `fit`, freeze
+    them: `augment=functools.partial(random_affine, degrees=5)`. Such changes of
+    training digits go back to Simard et al. (2003, ICDAR).
 
     Args:
-        images: (batch, 1, height, width), any range of values; the least value of the
-            batch counts as background and fills what comes in from outside.
+        images: floats, (batch, 1, height, width), any range of values; the least value
+            of the batch counts as background and fills what comes in from outside.
         degrees: turn by up to this angle, in either direction.
         shift: move by up to so many pixels, in each direction, fractions included.
         scale: enlarge or shrink by up to this fraction, at least 0, below 1.
@@ -29,14 +28,20 @@ def random_affine(
         New images, of the same shape.
 
     Raises:
-        ValueError: an amount is below 0 or not finite, or `scale` is 1 or more.
+        ValueError: an amount is below 0 or not finite, or `scale` is 1 or more; the
+            images are not floats, or not a batch.
     """
+    if images.ndim != 4 or not images.is_floating_point():
+        raise ValueError(
+            "images should be a batch of floats, (batch, 1, height, width); these are "
+            f"{images.dtype} of shape {tuple(images.shape)}."
+        )
     for name, amount in (("degrees", degrees), ("shift", shift), ("scale", scale)):
         if not 0 <= amount < (1 if name == "scale" else math.inf):
             most = ", below 1" if name == "scale" else ""
             raise ValueError(f"{name}={amount!r} does not work: give 0 or more{most}.")
     count, _, height, width = images.shape
-    draws = torch.rand(4, count, device=images.device) * 2 - 1  # from -1 to 1
+    draws = torch.rand(4, count, device=images.device, dtype=images.dtype) * 2 - 1
     angle = draws[0] * math.radians(degrees)
     zoom = 1 / (1 + draws[1] * scale)
     right, down = draws[2] * 2 * shift / width, draws[3] * 2 * shift / height

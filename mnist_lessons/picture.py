@@ -111,12 +111,20 @@ def as_grids(images: Tensor) -> Tensor:
     return images.reshape(-1, 28, 28)
 
 
-def accuracy_axis(axis: Axes, errors: Sequence[float]) -> None:
-    """Show accuracies by their errors, on a log scale, so that 98 and 99 % differ."""
+def accuracy_axis(axis: Axes, accuracies: Sequence[float]) -> None:
+    """Show accuracies, drawn as `error_of`, on a log scale: so 98 and 99 % differ."""
+    errors = [error_of(accuracy) for accuracy in accuracies]
     low, high = min(errors) / 1.25, max(errors) * 1.15
     axis.set_yscale("log")
     axis.set_ylim(min(1.0, high), low)
     ticks = [0.9, 0.5, 0.2, 0.1, 0.05, 0.03, 0.02, 0.015, 0.01, 0.007, 0.005, 0.003]
     ticks = [tick for tick in ticks if low <= tick <= high]
-    axis.set_yticks(ticks, [f"{100 - 100 * tick:.3g} %" for tick in ticks])
+    if len(ticks) < 3:  # a narrow range: three places on it
+        ticks = [low * (high / low) ** share for share in (0.15, 0.5, 0.85)]
+    axis.set_yticks(ticks, [f"{100 - 100 * tick:.4g} %" for tick in ticks])
     axis.minorticks_off()
+
+
+def error_of(accuracy: float) -> float:
+    """Return the share of mistakes; none at all has no place on a log scale."""
+    return max(1 - accuracy, 1e-4)

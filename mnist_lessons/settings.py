@@ -110,12 +110,12 @@ def split_settings(settings: Settings) -> tuple[dict[str, Any], dict[str, Any]]:
     return training, {n: settings[n] for n in settings if n not in LIMITS}
 
 
-def build_model(model: Model, settings: Settings) -> DigitClassifier:
-    """Build a model with its own settings; lists, as JSON has them, become tuples.
+def find_model(model: Model) -> Callable[..., DigitClassifier]:
+    """Return the class or function that builds a model.
 
     Raises:
-        ValueError: the model is not known, or does not know a setting.
-        TypeError: it is not a class or function, or returns something else.
+        ValueError: there is no model of this name.
+        TypeError: it is neither a name, a class nor a function.
     """
     build = MODELS.get(model) if isinstance(model, str) else model
     if build is None:
@@ -126,6 +126,17 @@ def build_model(model: Model, settings: Settings) -> DigitClassifier:
             f"model is a {type(build).__name__}; give the class itself, or a function "
             "that builds a new model each time."
         )
+    return build
+
+
+def build_model(model: Model, settings: Settings) -> DigitClassifier:
+    """Build a model with its own settings; lists, as JSON has them, become tuples.
+
+    Raises:
+        ValueError: the model is not known, or does not know a setting.
+        TypeError: it is not a class or function, or returns something else.
+    """
+    build = find_model(model)
     known = inspect.signature(build).parameters
     if not any(p.kind is inspect.Parameter.VAR_KEYWORD for p in known.values()):
         for name in settings:
@@ -146,8 +157,8 @@ def build_model(model: Model, settings: Settings) -> DigitClassifier:
     return net
 
 
-def name_of(model: Model) -> str:
-    """Return what a model is called."""
+def name_of(model: str | Callable[..., Any]) -> str:
+    """Return what a model, or a space, is called."""
     if isinstance(model, functools.partial):
         model = model.func
     return model if isinstance(model, str) else getattr(model, "__name__", "the model")

@@ -100,6 +100,16 @@ def test_the_seed_fixes_the_draws():
     assert not torch.equal(first, random_affine(images))
 
 
+def test_doubles_stay_doubles():
+    assert random_affine(many(BAR, 2).double()).dtype == torch.float64
+
+
+@pytest.mark.parametrize("images", [BAR[0].float(), many(BAR, 2).byte()])
+def test_what_is_no_batch_of_floats_is_refused(images):
+    with pytest.raises(ValueError, match="should be a batch of floats"):
+        random_affine(images)
+
+
 @pytest.mark.parametrize(
     ("name", "amount"),
     [("degrees", -1), ("shift", math.nan), ("scale", 1), ("shift", math.inf)],

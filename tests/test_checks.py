@@ -67,9 +67,13 @@ def good_space(trial):
 
 
 def space_but(trial, **changes):
-    """Return the good space with some settings chosen in another way."""
-    asked = dict(trial.asked)  # what the change asked for comes last
-    return good_space(trial) | changes | (trial.asked.update(asked) or {})
+    """Return the good space; settings that are changed were chosen by the caller."""
+    limits = {
+        "lr": lambda: trial.suggest_float("lr", 0.001, 0.03, log=True),
+        "dropout": lambda: trial.suggest_float("dropout", 0, 0.3),
+        "batch_size": lambda: trial.suggest_categorical("batch_size", [128, 256]),
+    }
+    return {n: ask() for n, ask in limits.items() if n not in changes} | changes
 
 
 def around(gains, times):
@@ -124,9 +128,13 @@ RIGHT = {
         good_space,
         lambda t: {**good_space(t), "dropout": t.suggest_float("dropout", 0.0, 0.3)},
         lambda t: {**good_space(t), "lr": t.suggest_float("lr", 1e-3, 3e-2, log=True)},
+        lambda t: space_but(
+            t, batch_size=t.suggest_categorical("batch_size", (256, 128))
+        ),
         lambda t: {
-            **good_space(t),
-            "batch_size": t.suggest_categorical("batch_size", (256, 128)),
+            "lr": t.suggest_float("lr", 0.001, 0.03, log=True),
+            "dropout": t.suggest_float("dropout", 0, 0.3),
+            "batch_size": t.suggest_int("batch_size", 128, 256, step=128),
         },
     ],
     "interval": [
@@ -135,7 +143,14 @@ RIGHT = {
         lambda g: torch.stack(around(g, 2.78)),
         lambda g: np.array([end.item() for end in around(g, 2.78)]),
     ],
-    "few_digits": [0.9751, torch.tensor(0.98), 0.975, np.float32(0.978)],
+    "few_digits": [
+        0.9751,
+        torch.tensor(0.98),
+        torch.tensor([0.98]),
+        np.array([0.976]),
+        0.975,
+        np.float32(0.978),
+    ],
     "centre_of_mass": [
         right_centre,
         lambda i: [x.item() for x in right_centre(i)],
@@ -257,6 +272,35 @@ WRONG = [
         lambda t: {**(chosen := good_space(t)), "lr": 10 * chosen["lr"]},
         "change lr after",
     ),
+    (
+        "search_space",
+        lambda t: {
+            "lr": t.suggest_float("lr", 0.001, 0.03, log=True, step=0.001),
+            "dropout": t.suggest_float("dropout", 0, 0.3),
+            "batch_size": t.suggest_categorical("batch_size", [128, 256]),
+        },
+        "log or step",
+    ),
+    (
+        "search_space",
+        lambda t: {
+            "lr": t.suggest_float("lr", 0.001, 0.03, log=True),
+            "dropout": t.suggest_float("dropout", 0, 0.3),
+            "batch_size": t.suggest_categorical("batch_size", [128.0, 256.0]),
+        },
+        "128, not 128.0",
+    ),
+    (
+        "search_space",
+        lambda t: good_space(t) | dict.fromkeys([], t.suggest_int("epochs", 1, 9)),
+        "more than you return",
+    ),
+    (
+        "search_space",
+        lambda t: (t.suggest_float("lr", 0.1, 0.3), good_space(t))[1],
+        "lr twice",
+    ),
+    ("interval", lambda g: (math.nan, math.nan), "not a number"),
     ("interval", lambda g: around(g, 2.78)[::-1], "wrong way round"),
     ("interval", lambda g: around(g, 2.78 * 5**0.5), "as wide as the single runs"),
     ("interval", lambda g: around(g, 2.78 / 5**0.5), "the square root of the number"),

@@ -276,7 +276,7 @@ def test_the_folded_solutions_pass_their_checks(path):
     for stub, _check, answer in exercises_of(notebook.cells):
         stub.source = solution_in(answer)
     place = {"metadata": {"path": NOTEBOOKS}}
-    client = NotebookClient(notebook, timeout=120, resources=place)
+    client = NotebookClient(notebook, timeout=300, resources=place)
     client.widget_registry = {}  # else nbclient may wait for ever (its issue 312)
     client.execute()
     shown = [

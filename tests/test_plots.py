@@ -158,6 +158,26 @@ def test_charts_with_other_labels_have_a_range_of_their_own():
     assert right.get_xlim()[0] > 0.05
 
 
+@pytest.mark.parametrize(
+    "accuracies", [(0.878, 0.928), (0.868, 0.873), (0.9975, 0.998), (0.1, 0.99)]
+)
+def test_every_range_of_accuracies_has_three_ticks_or_more(accuracies):
+    picture = plots.scatter(
+        {"a": ([1, 2], accuracies)}, xlabel=["rate"], ylabel="accuracy"
+    )
+    axis = picture.figure.axes[0]
+    bottom, top = axis.get_ylim()
+    ticks = [tick for tick in axis.get_yticks() if top <= tick <= bottom]
+    assert len(ticks) >= 3
+    assert len({tick.get_text() for tick in axis.get_yticklabels()}) >= 3
+
+
+def test_an_accuracy_of_1_can_be_drawn():
+    picture = plots.scatter({"a": ([1], [1.0])}, xlabel=["rate"], ylabel="accuracy")
+    bottom, top = picture.figure.axes[0].get_ylim()
+    assert bottom > 1e-4 > top > 0
+
+
 def test_marks_point_out_positions_by_letter():
     lines, marks = {"loss": [2.0, 1.0, 3.0]}, {"A": 0.01, "B": 0.1}
     axes = {"xlabel": "rate", "ylabel": "loss", "logx": True}
@@ -193,6 +213,16 @@ def test_spread_draws_every_run_and_the_mean():
     means = [[(pytest.approx(0.85), 0)], [(0.9, 1)]]
     assert dots == [[(0.9, 0), (0.8, 0)], means[0], [(0.9, 1)], means[1]]
     assert loss.lines[1].get_xdata() == [pytest.approx(0.4)]
+
+
+@pytest.mark.parametrize(("other", "shown"), [(9_789, "97.80%"), (9_400, "94.0%")])
+def test_spread_writes_no_two_ticks_alike(other, shown):
+    scores = [Score(0.1, n / 10_000, n, 10_000) for n in (9_780, other)]
+    figure = plots.spread({"a": scores}).figure
+    figure.canvas.draw()
+    ticks = [tick.get_text() for tick in figure.axes[0].get_xticklabels()]
+    assert shown in ticks
+    assert len(set(ticks)) == len(ticks)
 
 
 def test_runs_share_one_scale_from_0_so_that_they_can_be_compared():

@@ -1,9 +1,11 @@
 """`tune` in one process: what a study holds, how it ends, where it is kept."""
 
 import json
+import os
 import subprocess
 import sys
 
+import numpy as np
 import optuna
 import pytest
 import torch
@@ -284,7 +286,28 @@ def test_a_wrong_setting_is_named_at_once():
     with pytest.raises(
         TypeError, match="setting lr=.* is a Tensor; settings are plain"
     ):
-        quick(space=lambda trial: {"lr": torch.tensor(0.1)})
+        quick(space=lambda trial: {"lr": torch.ones(2)})
+
+
+def test_numpy_numbers_are_as_good_as_pythons():
+    study = quick(
+        space=lambda trial: {"lr": np.float32(0.5), "batch_size": np.int64(50)},
+        n_trials=np.int64(1),
+    )
+    assert best_settings(study) == {"epochs": 1, "lr": 0.5, "batch_size": 50}
+
+
+@pytest.mark.parametrize("chosen", [None, [0.1], 0.1])
+def test_a_space_that_returns_no_dictionary_is_told_so(chosen):
+    with pytest.raises(TypeError, match="it should return a dictionary"):
+        quick(space=lambda trial: chosen)
+
+
+def test_settings_of_a_study_that_tune_did_not_make():
+    study = optuna.create_study(direction="maximize")
+    study.add_trial(optuna.trial.create_trial(value=0.9))
+    with pytest.raises(ValueError, match="tune did not make this study"):
+        best_settings(study)
 
 
 @pytest.mark.parametrize(
@@ -299,6 +322,8 @@ def test_a_wrong_setting_is_named_at_once():
         ({"epochs": 0}, "epochs=0"),
         ({"workers": 0}, "workers=0"),
         ({"seed": -1}, "seed=-1"),
+        ({"seed": 2**32}, "seed=4294967296.*below 4,294,967,296"),
+        ({"limit": 0}, "limit=0"),
     ],
 )
 def test_what_makes_no_sense_is_refused_at_once(few_digits, options, message):
@@ -466,8 +491,26 @@ def test_half_a_line_that_appears_meanwhile_is_cleared_away(tmp_path):
                 file.write(b'{"op_code":4,"work')
         return rates(trial)
 
+    space.__name__ = rates.__name__  # or the second study would be another one
     quick(storage="journal://a.log", space=space)
     assert states(quick(storage="journal://a.log")) == ["COMPLETE"] * 6
+
+
+def test_a_study_of_another_space_is_refused(tmp_path):
+    quick(storage="journal://a.log")
+
+    def other(trial):
+        return rates(trial)
+
+    with pytest.raises(StudyError, match="begun with space='rates', not 'other'"):
+        quick(storage="journal://a.log", space=other)
+
+
+def test_a_device_is_no_journal(tmp_path):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with pytest.raises(StudyError, match="is a device, not a file"):
+        quick(storage=f"journal://{pipe}")
 
 
 def test_only_what_stands_after_the_last_line_is_cut(tmp_path):

@@ -90,7 +90,7 @@ def call(function: Any, *inputs: Any) -> Any:
     copies = [x.clone() if isinstance(x, Tensor) else x for x in inputs]
     try:
         result = function(*copies)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, NotYetError):
         raise
     except BaseException as error:
         raise NotYetError(f"Your function stopped. {told(error)}") from error
@@ -130,8 +130,9 @@ def numbers(answer: Any, count: int, hint: str) -> list[float]:
 
 def accuracy(answer: Any, source: str) -> float:
     """Read an accuracy: a plain number, or a tensor or array that holds just one."""
-    if hasattr(answer, "tolist") and getattr(answer, "ndim", 1) == 0:
-        answer = answer.tolist()
+    if hasattr(answer, "item") and getattr(answer, "size", 0) != 0:
+        count = answer.numel() if hasattr(answer, "numel") else answer.size
+        answer = answer.item() if count == 1 else answer
     require(
         isinstance(answer, int | float) and not isinstance(answer, bool),
         f"Give the check what {source} returns: one number.",

@@ -49,6 +49,11 @@ class Dice:
         self._random = fresh()
 
     def _answer(self, name: str, kind: str, limits: Any, answer: Any) -> Any:
+        before = self.asked.get(name, (kind, limits, None))
+        require(
+            before[:2] == (kind, limits),
+            f"You ask for {name} twice, and with other limits.",
+        )
         self.asked[name] = (kind, limits, answer)
         return answer
 
@@ -65,6 +70,7 @@ class Dice:
         log: bool = False,
     ) -> float:
         """Answer as a trial of Optuna does."""
+        require(not (log and step), "Optuna takes log or step, not both.")
         share = self._share()
         value = low * (high / low) ** share if log else low + share * (high - low)
         kind = "log" if log else "step" if step else "even"
@@ -74,8 +80,8 @@ class Dice:
         self, name: str, low: int, high: int, *, step: int = 1, log: bool = False
     ) -> int:
         """Answer as a trial of Optuna does."""
-        value = low + int(self._share() * (high - low + 1))
-        return self._answer(name, "whole", (low, high), value)
+        value = low + step * int(self._share() * ((high - low) // step + 1))
+        return self._answer(name, "whole", (low, high, step), value)
 
     def suggest_categorical(self, name: str, choices: Sequence[Any]) -> Any:
         """Answer as a trial of Optuna does."""
@@ -126,10 +132,16 @@ def search_space(function: Any) -> str:
     )
     require(limits == (0.0, 0.3), "Dropout should lie between 0 and 0.3.")
     kind, choices, _ = dice.asked["batch_size"]
+    whole = kind == "whole" and choices == (128, 256, 128)  # the same two
     require(
-        kind == "choice" and sorted(choices) == [128, 256],
+        whole or (kind == "choice" and sorted(choices) == [128, 256]),
         "The batch size is one of two: suggest_categorical with a list of both.",
     )
+    require(
+        all(isinstance(choice, int) for choice in choices),
+        "A batch has a whole number of digits: 128, not 128.0.",
+    )
+    require(set(dice.asked) == wanted, "You ask the trial for more than you return.")
     for name in wanted:
         hint = f"You change {name} after the trial has chosen it."
         require(settings[name] == dice.asked[name][2], hint)
@@ -146,6 +158,7 @@ def interval(function: Any) -> str:
     ends = numbers(
         call(function, gains), 2, "Return two numbers: the lower end, the upper end."
     )
+    require(not any(map(math.isnan, ends)), "An end of the interval is not a number.")
     mean, spread = float(gains.mean()), float(gains.std())
     error = spread / math.sqrt(5)
     middle, half = sum(ends) / 2, (ends[1] - ends[0]) / 2

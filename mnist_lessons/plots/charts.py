@@ -19,6 +19,7 @@ from mnist_lessons.picture import (
     ORANGE,
     Picture,
     accuracy_axis,
+    error_of,
     grid,
     in_one_style,
 )
@@ -125,7 +126,7 @@ def scatter(
     told = []
     for number, (title, (x, y)) in enumerate(groups.items()):
         axis, best = axes[number], max(range(len(y)), key=lambda dot: y[dot])
-        errors = [1 - accuracy for accuracy in y]
+        errors = [error_of(accuracy) for accuracy in y]
         axis.plot(x, errors, "o", color=BLUE, alpha=0.6, markersize=7)
         axis.plot(x[best], errors[best], "s", color=ORANGE, markersize=9)
         axis.set(title=title, xlabel=xlabel[number])
@@ -140,7 +141,7 @@ def scatter(
         for axis in alike:
             axis.set_xlim(min(ends), max(ends))
     axes[0].set_ylabel(ylabel)
-    accuracy_axis(axes[0], [1 - a for _, y in groups.values() for a in y])
+    accuracy_axis(axes[0], [a for _, y in groups.values() for a in y])
     return Picture(
         figure,
         f"Dots of {ylabel} in {len(groups)} charts: {', '.join(groups)}. "
@@ -222,7 +223,9 @@ def spread(scores: Mapping[str, Sequence[Score]]) -> Picture:
         axis.set(xlabel=f"validation {value}", ylim=(len(scores) - 0.5, -0.5))
         axis.grid(axis="x")
     axes[0].set_yticks(range(len(scores)), scores)
-    axes[0].xaxis.set_major_formatter(PercentFormatter(1.0, decimals=1))
+    accuracies = [score.accuracy for runs in scores.values() for score in runs]
+    decimals = 2 if max(accuracies) - min(accuracies) < 0.005 else 1
+    axes[0].xaxis.set_major_formatter(PercentFormatter(1.0, decimals=decimals))
     for axis in axes:
         axis.locator_params(axis="x", nbins=5)
     return Picture(

@@ -15,6 +15,7 @@ from mnist_lessons.picture import (
     ORANGE,
     Picture,
     accuracy_axis,
+    error_of,
     in_one_style,
 )
 from mnist_lessons.tuning import studies
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
 
 GREY = "#8C8C8C"
-LEAST = 1e-4  # an error of 0 has no place on a log scale
 
 
 @in_one_style
@@ -47,7 +47,7 @@ def trials(study: "Study") -> Picture:
     best, so_far = 0.0, []
     for trial in finished:
         best = max(best, _accuracy(trial))
-        so_far.append(max(1 - best, LEAST))
+        so_far.append(error_of(best))
     numbers = [trial.number for trial in finished]
     axis.step(
         [*numbers, max(t.number for t in finished + pruned)],
@@ -61,10 +61,12 @@ def trials(study: "Study") -> Picture:
         ("pruned", pruned, {"marker": "x", "color": GREY, "markeredgewidth": 2}),
     ]
     for label, some, look in looks:
-        heights = [_error(trial) for trial in some]
+        if not some:
+            continue
+        heights = [error_of(_accuracy(trial)) for trial in some]
         places = [trial.number for trial in some]
         axis.plot(places, heights, linestyle="", markersize=7, label=label, **look)
-    accuracy_axis(axis, [_error(trial) for trial in finished + pruned])
+    accuracy_axis(axis, [_accuracy(trial) for trial in finished + pruned])
     axis.set(xlabel="trial", ylabel="validation accuracy")
     axis.xaxis.set_major_locator(MaxNLocator(integer=True))
     axis.grid(axis="y")
@@ -180,8 +182,8 @@ class _Scale:
     """
 
     def __init__(self, values: Sequence[Any], log: bool) -> None:
-        kinds = sorted(set(values), key=lambda v: (isinstance(v, str), v))
         words = any(isinstance(value, str | bool) or value is None for value in values)
+        kinds = sorted(set(values), key=str if words else None)
         self.kinds = kinds if words or len(kinds) <= 4 else []
         if not words:
             self.low, self.high = min(values), max(values)
@@ -220,13 +222,9 @@ def _accuracy(trial: "FrozenTrial") -> float:
     return trial.intermediate_values[max(trial.intermediate_values)]
 
 
-def _error(trial: "FrozenTrial") -> float:
-    return max(1 - _accuracy(trial), LEAST)
-
-
 def _goodness(trial: "FrozenTrial") -> float:
     """Return 2 for 1 % of errors, 3 for 0.1 %: as far apart as they feel."""
-    return -math.log10(_error(trial))
+    return -math.log10(error_of(_accuracy(trial)))
 
 
 def _say(value: Any) -> str:

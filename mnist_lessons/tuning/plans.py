@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from mnist_lessons.settings import MODELS, Model, name_of
+from mnist_lessons.settings import MODELS, Model, find_model, name_of
 from mnist_lessons.training import pick_device
 from mnist_lessons.tuning.spaces import SPACES, Space
 
@@ -35,8 +35,8 @@ class Plan:
 
     Raises:
         ValueError: a number makes no sense, or a model needs a `space`.
-        TypeError: other processes could not import the model or the space, or could
-            not open the storage.
+        TypeError: the model or the space is no class or function; other processes
+            could not import it, or could not open the storage.
     """
 
     model: Model
@@ -56,23 +56,30 @@ class Plan:
     told_to_stop: Callable[[], bool] = bool  # which is False
 
     def __post_init__(self) -> None:
-        _check_whole("epochs", self.epochs, 1)
-        _check_whole("workers", self.workers, 1)
-        _check_whole("seed", self.seed, 0)
+        self.epochs = _whole("epochs", self.epochs, 1)
+        self.workers = _whole("workers", self.workers, 1)
+        self.seed = _whole("seed", self.seed, 0, below=2**32)
+        if self.limit is not None:
+            self.limit = _whole("limit", self.limit, 1)
         if self.n_trials is not None:
-            _check_whole("n_trials", self.n_trials, 1)
+            self.n_trials = _whole("n_trials", self.n_trials, 1)
         elif self.until == math.inf:
             self.n_trials = DEFAULT_TRIALS
+        find_model(self.model)
+        if self.space is not None and not callable(self.space):
+            raise TypeError(
+                f"space is a {type(self.space).__name__}; give a function that takes "
+                "a trial and returns settings."
+            )
         if self.workers > 1:
             self._check_shareable()
         if self.space is None:
-            if self.model not in MODELS:
+            if not isinstance(self.model, str):
                 raise ValueError(
                     f"There are no ranges for model={name_of(self.model)!r}. Give "
                     f"space=..., a function that chooses its settings, or one of "
                     f"{', '.join(map(repr, MODELS))} as the model."
                 )
-            assert isinstance(self.model, str)
             self.space = SPACES[self.model]
         self.study_name = self.study_name or name_of(self.model)
         self.device = torch.device(self.device or pick_device())
@@ -81,7 +88,9 @@ class Plan:
     def about(self) -> dict[str, Any]:
         """What all trials of one study must have in common."""
         about = {"model": name_of(self.model), "epochs": self.epochs}
-        return {**about, "limit": self.limit}
+        own = isinstance(self.model, str) and self.space is not SPACES[self.model]
+        space = name_of(self.space) if own and self.space else None
+        return {**about, "limit": self.limit, "space": space}
 
     def _check_shareable(self) -> None:
         why = ""
@@ -112,9 +121,11 @@ def check_seconds(seconds: float | None) -> None:
         raise ValueError(f"seconds={seconds!r} does not work: give a number above 0.")
 
 
-def _check_whole(name: str, value: object, least: int) -> None:
+def _whole(name: str, value: object, least: int, below: float = math.inf) -> int:
     whole = isinstance(value, Integral) and not isinstance(value, bool)
-    if not whole or value < least:  # type: ignore[operator]
-        raise ValueError(
-            f"{name}={value!r} does not work: give a whole number, {least} or more."
-        )
+    if whole and least <= value < below:  # type: ignore[operator]
+        return int(value)  # type: ignore[call-overload, no-any-return]
+    upto = f", below {below:,}" if below < math.inf else ""
+    raise ValueError(
+        f"{name}={value!r} does not work: give a whole number, {least} or more{upto}."
+    )

@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
 from io import StringIO
@@ -100,8 +100,14 @@ class Search:
         """Train once; return the validation accuracy, or `None` if it was cut short."""
         start = time.perf_counter()
         trial.set_user_attr("worker", self.worker)
-        settings = {"epochs": self.epochs, **self.space(trial)}
-        trial.set_user_attr("settings", plain(settings))
+        chosen = self.space(trial)
+        if not isinstance(chosen, Mapping):
+            raise TypeError(
+                f"space returned {chosen!r}; it should return a dictionary, the name "
+                "of each setting and its value."
+            )
+        settings = plain({"epochs": self.epochs, **chosen})
+        trial.set_user_attr("settings", settings)
         epochs = split_settings(settings)[0]["epochs"]
         pruned = broken_off = False
 
@@ -149,13 +155,17 @@ def plain(settings: dict[str, Any]) -> dict[str, Any]:
     """
     for name, value in settings.items():
         try:
-            json.dumps(value)
-        except (TypeError, ValueError):
+            json.dumps(value, default=_without_numpy)
+        except (TypeError, ValueError, AttributeError, RuntimeError):
             raise TypeError(
                 f"The setting {name}={value!r} is a {type(value).__name__}; settings "
                 "are plain numbers and words, or lists of these."
             ) from None
-    return json.loads(json.dumps(settings))
+    return json.loads(json.dumps(settings, default=_without_numpy))
+
+
+def _without_numpy(value: Any) -> Any:
+    return value.item()  # one number of NumPy's or PyTorch's
 
 
 def make_sampler(seed: int) -> "BaseSampler":

@@ -106,6 +106,8 @@ def check_journal(path: Path) -> None:
     """
     if path.is_dir():
         raise StudyError(f"{path} is a folder; give the name of a file in it.")
+    if path.exists() and not path.is_file():
+        raise StudyError(f"{path} is a device, not a file; give another name.")
     if not path.parent.is_dir():
         raise StudyError(f"There is no folder {path.parent}; make it first.")
     try:
@@ -189,4 +191,4 @@ def open_study(
 
 def without_password(storage: str) -> str:
     """Return the address of a database as it may be shown."""
-    return re.sub(r"(://[^:/@]*):[^@]*@", r"\1:***@", storage)
+    return re.sub(r"(://[^:/@]*):.*@", r"\1:***@", storage)

@@ -43,9 +43,14 @@ def best_settings(study: "Study") -> dict[str, Any]:
     `train_recipe(model, best_settings(study), train.dataset, valid, seed=1)`.
 
     Raises:
-        ValueError: no trial was finished.
+        ValueError: no trial was finished, or `tune` did not make this study.
     """
-    settings = best_trial(study).user_attrs["settings"]
+    settings = best_trial(study).user_attrs.get("settings")
+    if settings is None:
+        raise ValueError(
+            "tune did not make this study, so it does not say which settings of "
+            "train_recipe its values are. study.best_params has the values."
+        )
     return {k: tuple(v) if isinstance(v, list) else v for k, v in settings.items()}
 
 
