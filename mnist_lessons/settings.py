@@ -37,7 +37,7 @@ def one_cycle(
     """Raise the rate to `lr` over this share of the steps, then lower it to zero.
 
     For `fit(..., schedule=one_cycle())`; the optimizer's own rate is the peak (Smith
-    and Topin, 2018, arXiv:1708.07120). Built in lesson 5.
+    and Topin, 2018, arXiv:1708.07120). Built in lesson 2, as `rise_and_fall`.
 
     Args:
         rise: the share of all steps that the way up takes, above 0, below 1.

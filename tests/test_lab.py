@@ -153,15 +153,15 @@ def test_a_real_server_opens_lesson_1_and_stops(tmp_path):
     try:
         host, path, token = wait_for_address(log, server)
         assert path == "/lab/tree/01_data.ipynb"
-        page = urllib.request.urlopen(f"{host}{path}?{token}", timeout=30)
+        page = urllib.request.urlopen(f"{host}{path}?{token}", timeout=120)
         assert b"jupyter-config-data" in page.read()
         lesson = f"{host}/api/contents/01_data.ipynb?content=0&"
-        assert urllib.request.urlopen(lesson + token, timeout=30).status == 200
+        assert urllib.request.urlopen(lesson + token, timeout=120).status == 200
         with pytest.raises(urllib.error.HTTPError):  # the token is what protects it
-            urllib.request.urlopen(lesson, timeout=30)
+            urllib.request.urlopen(lesson, timeout=120)
         # Ctrl-C; Windows can send that only to all programs of a console
         server.send_signal(signal.SIGINT if os.name == "posix" else signal.SIGTERM)
-        status = server.wait(30)
+        status = server.wait(120)
         assert "Traceback" not in log.read_text(encoding="utf-8")
         assert os.name != "posix" or status == 0
     finally:
