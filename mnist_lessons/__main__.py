@@ -33,7 +33,7 @@ from mnist_lessons.history import History
 from mnist_lessons.images import as_text, read_digit
 from mnist_lessons.lab import run_lab
 from mnist_lessons.models import DigitClassifier
-from mnist_lessons.options import EPOCHS, build_model, make_parser
+from mnist_lessons.options import EPOCHS, make_parser, model_from
 from mnist_lessons.photos import ImageError
 from mnist_lessons.processes import (
     TeamError,
@@ -76,7 +76,7 @@ def _train(
 ) -> int:
     """Train with the given ways to load the digits and to fit the model to them."""
     seed_everything(options.seed)
-    model = build_model(options)
+    model = model_from(options)
     loaders = load(
         options.data_dir, options.batch_size, device=device, seed=options.seed
     )
@@ -103,13 +103,12 @@ def _train(
         log_every=options.log_every,
         device=device,
     )
-    by_hand = history.stopped is not None and "by hand" in history.stopped
-    if history.stopped and not by_hand:
+    if history.stopped and not history.by_hand:
         raise CommandError("The model is of no use, so nothing was saved.")
     if not history.records:
         raise CommandError("No epoch was finished, so nothing was saved.")
     if rank() > 0:  # the first process scores and saves for all
-        return 130 if by_hand else 0
+        return 130 if history.by_hand else 0
     if options.save:
         save_model(model, options.save)
     print(f"Validation digits: {evaluate(model, valid)}.")
@@ -119,7 +118,7 @@ def _train(
         print(f"  python -m mnist_lessons predict {name} PICTURE")
     else:
         print("Not saved; with --save digits.pth you could read pictures with it.")
-    return 130 if by_hand else 0
+    return 130 if history.by_hand else 0
 
 
 def run_evaluate(options: argparse.Namespace) -> int:

@@ -95,12 +95,14 @@ class History:
         batches: pairs (batch number from 1, mean training loss of the batches since the
             entry before), if `fit` was told `log_every`.
         stopped: why the run ended early, or `None`.
+        by_hand: whether that was Ctrl-C, or the notebook's stop button.
         autocast: whether the run computed in bfloat16.
     """
 
     records: list[Record] = field(default_factory=list)
     batches: list[tuple[int, float]] = field(default_factory=list)
     stopped: str | None = None
+    by_hand: bool = False
     autocast: bool = False
 
     def __len__(self) -> int:
@@ -205,6 +207,7 @@ class Recorder:
         self._hook.remove()
         self._bar.close()
         if isinstance(error, KeyboardInterrupt):
+            self.history.by_hand = True
             self.history.stopped = (
                 f"Stopped by hand; finished epochs: {len(self.history)} "
                 f"of {self._epochs}."

@@ -33,24 +33,17 @@ def whole(least: int, most: int = 1_000_000) -> Callable[[str], int]:
     return number
 
 
-def rate(text: str) -> float:
-    """Turn what was typed into a learning rate."""
-    value = _float(text)
-    if not 0 < value < math.inf:
-        raise argparse.ArgumentTypeError(
-            f"{text} does not work: give a number above 0, such as 0.001"
-        )
-    return value
+def above_0(example: str) -> Callable[[str], float]:
+    """Return a function that turns what was typed into a number above 0."""
 
-
-def seconds(text: str) -> float:
-    """Turn what was typed into a time limit."""
-    value = _float(text)
-    if not 0 < value < math.inf:
+    def number(text: str) -> float:
+        if 0 < (value := _float(text)) < math.inf:
+            return value
         raise argparse.ArgumentTypeError(
-            f"{text} does not work: give a number above 0, such as 60"
+            f"{text} does not work: give a number above 0, such as {example}"
         )
-    return value
+
+    return number
 
 
 def probability(text: str) -> float:
@@ -107,7 +100,7 @@ def place(text: str) -> Path:
     raise argparse.ArgumentTypeError(problem)
 
 
-def build_model(options: argparse.Namespace) -> DigitClassifier:
+def model_from(options: argparse.Namespace) -> DigitClassifier:
     """Build the model that was asked for; what was not said is the class's default."""
     given: dict[str, Any] = {}
     if options.hidden is not None:
@@ -164,7 +157,7 @@ def make_parser() -> argparse.ArgumentParser:
     say = "digits a step (128)"
     option("--batch-size", type=number, metavar="N", default=128, help=say)
     say = "learning rate: how far a step goes (adam, adamw 0.001; sgd 0.1; momentum "
-    option("--lr", type=rate, metavar="RATE", help=say + "0.01)")
+    option("--lr", type=above_0("0.001"), metavar="RATE", help=say + "0.01)")
     say = "how a step follows from the gradient: %(choices)s (adam); momentum is sgd "
     say += "with momentum 0.9"
     option("--optimizer", choices=OPTIMIZERS, metavar="NAME", default="adam", help=say)
@@ -206,7 +199,7 @@ def _add_tune(parser: argparse.ArgumentParser) -> None:
     say = "how many settings to try, over all workers (20, if --seconds is not given)"
     option("--trials", type=number, metavar="N", help=say)
     say = "try no other settings after this time"
-    option("--seconds", type=seconds, metavar="S", help=say)
+    option("--seconds", type=above_0("60"), metavar="S", help=say)
     say = "rounds through all digits for each trial (2)"
     option("--epochs", type=number, metavar="N", default=2, help=say)
     say = "processes that share the trials and the processor cores (1)"

@@ -28,7 +28,7 @@ from mnist_lessons.settings import (
 )
 from mnist_lessons.training import fit, seed_everything
 
-__all__ = ["OPTIMIZERS", "RATES", "one_cycle", "train_recipe"]
+__all__ = ["one_cycle", "train_recipe"]
 
 
 def train_recipe(
@@ -49,7 +49,7 @@ def train_recipe(
     on one machine the same call gives the same model.
 
     These settings are about training; each may be left out: `batch_size` (128), `lr`
-    (what suits the optimizer: see `RATES`), `optimizer` ("adam"; see `OPTIMIZERS`),
+    (what suits the optimizer), `optimizer` ("adam", "adamw", "sgd" or "momentum"),
     `schedule` ("constant", or "one-cycle"), `label_smoothing` (0), `shift` (each digit
     is moved by up to so many pixels; 0), `degrees` (and turned by up to so many; 0),
     `epochs` (1). All others go to the model: `hidden`, `dropout`, `channels`, ...

@@ -5,6 +5,7 @@ import hashlib
 import http.server
 import io
 import os
+import signal
 import socket
 import struct
 import threading
@@ -16,6 +17,7 @@ import pytest
 import torch
 from torchvision import datasets
 
+import mnist_lessons.__main__ as command_line
 from mnist_lessons import load_mnist
 from mnist_lessons.data import DATASETS, Digits, make_loader
 
@@ -26,6 +28,29 @@ ROOT = Path(__file__).resolve().parent.parent
 def one_thread():
     """Two threads wait for each other when the machine has other work to do."""
     torch.set_num_threads(1)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def ctrl_c_works():
+    """A shell's background jobs ignore Ctrl-C, and so would all that they start."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture
+def run(capsys):
+    """`run("train linear")` returns the status, what was printed, and the errors."""
+
+    def call(words):
+        try:
+            status = command_line.main(words.split())
+        except SystemExit as stop:  # argparse does so
+            status = stop.code
+        printed = capsys.readouterr()
+        assert "Traceback" not in printed.err
+        return status, printed.out, printed.err
+
+    return call
 
 
 @pytest.fixture(scope="session")

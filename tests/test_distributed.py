@@ -529,7 +529,7 @@ def run_command(rank, loader):
     command_line.load_mnist = lambda *_, **__: Loaders(
         make_loader(digits, 50, shuffle=True), make_loader(digits, 50, shuffle=False), 0
     )
-    command_line.build_model = build
+    command_line.model_from = build
     command_line.save_model = lambda model, _: found["saved"].append(flat(model))
     DigitClassifier.validation_epoch_end = score
     words = "train mlp --epochs 1 --batch-size 50 --device cpu --seed 5 --save a.pth"

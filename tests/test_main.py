@@ -35,22 +35,6 @@ def few_digits(monkeypatch, loaders, some, tmp_path):
 
 
 @pytest.fixture
-def run(capsys):
-    """`run("train linear")` returns the status, what was printed, and the errors."""
-
-    def call(words):
-        try:
-            status = command_line.main(words.split())
-        except SystemExit as stop:  # argparse does so
-            status = stop.code
-        printed = capsys.readouterr()
-        assert "Traceback" not in printed.err
-        return status, printed.out, printed.err
-
-    return call
-
-
-@pytest.fixture
 def saved(loaders):
     """A file `digits.pth` with a model whose answer is always 7."""
 

@@ -345,6 +345,7 @@ def test_the_keyboard_stops_a_run_and_keeps_the_history(some, capsys):
     history = quietly(model, some(), some(64), epochs=5, augment=Trouble(interrupt))
     assert len(history) == 1
     assert history[0]["valid_accuracy"] > 0.5
+    assert history.by_hand
     assert "Stopped by hand" in history.stopped
     assert "1" in history.stopped
     assert "of 5" in history.stopped
@@ -378,6 +379,7 @@ def test_a_loss_that_is_not_finite_stops_with_advice(some, capsys, value):
 
     model, twin = fresh(Spoilt), fresh()
     history = quietly(model, some(), some(64), epochs=5)
+    assert not history.by_hand
     assert len(history) == 1
     assert f"The loss became {value} in batch 11" in history.stopped
     assert "learning rate ten times smaller" in history.stopped

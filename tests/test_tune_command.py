@@ -9,7 +9,6 @@ import sys
 import pytest
 import torch
 
-from mnist_lessons import __main__ as command_line
 from mnist_lessons import tuning
 from mnist_lessons.data import Loaders
 from mnist_lessons.tuning import Outcome
@@ -23,22 +22,6 @@ def few_digits(monkeypatch, some, tmp_path):
 
     monkeypatch.setattr(tuning, "load_mnist", load)
     monkeypatch.chdir(tmp_path)
-
-
-@pytest.fixture
-def run(capsys):
-    """`run("tune linear")` returns the status, what was printed, and the errors."""
-
-    def call(words):
-        try:
-            status = command_line.main(words.split())
-        except SystemExit as stop:  # argparse does so
-            status = stop.code
-        printed = capsys.readouterr()
-        assert "Traceback" not in printed.err
-        return status, printed.out, printed.err
-
-    return call
 
 
 def test_tune_reports_what_it_found(run):

@@ -16,6 +16,7 @@ from mnist_lessons.data import Loaders
 from mnist_lessons.recipes import train_recipe
 from mnist_lessons.tuning import best_settings, searching
 from mnist_lessons.tuning.plans import Plan
+from mnist_lessons.tuning.progress import Bar
 from mnist_lessons.tuning.spaces import SPACES
 from mnist_lessons.tuning.storages import (
     StudyError,
@@ -524,6 +525,12 @@ def test_only_what_stands_after_the_last_line_is_cut(tmp_path):
 def test_a_password_is_not_shown():
     assert without_password("mysql://me:s:e@host/x") == "mysql://me:***@host/x"
     assert without_password("sqlite:///a@b.db") == "sqlite:///a@b.db"
+
+
+def test_a_bar_is_shown_in_notebooks_which_say_that_they_are_no_terminal(capsys):
+    with Bar(3, shown=True) as bar:
+        assert not sys.stderr.isatty()
+        assert not bar._bar.disable
 
 
 # what it found

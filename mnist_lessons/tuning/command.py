@@ -65,8 +65,8 @@ def read_job() -> tuple[dict[str, Any], Callable[[], bool]]:
     """Return what `workers.start` wrote, and a function that says whether to stop.
 
     It is time to stop when the pipe closes: the parent has closed it, or is gone. So no
-    worker is left behind. An interrupt
-    would not do: it could break off what is being written.
+    worker is left behind. An interrupt would not do: it could break off what is being
+    written.
     """
     line = sys.stdin.readline()
     closed = threading.Event()

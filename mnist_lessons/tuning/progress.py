@@ -19,9 +19,7 @@ class Bar:
 
     def __init__(self, n_trials: int | None, shown: bool) -> None:
         self.best = -math.inf
-        self._bar = tqdm(
-            total=n_trials, leave=False, disable=None if shown else True, unit="trial"
-        )
+        self._bar = tqdm(total=n_trials, leave=False, disable=not shown, unit="trial")
         self._shown = shown
 
     def __enter__(self) -> "Bar":

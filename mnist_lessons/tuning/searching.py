@@ -132,7 +132,7 @@ class Search:
         # fit says why it stopped; here it is noted with the trial, and not in its way
         own_words = said.getvalue().replace(f"{history.stopped}\n", "")
         print(own_words, end="")
-        if broken_off or (history.stopped and "by hand" in history.stopped):
+        if broken_off or history.by_hand:
             raise KeyboardInterrupt
         parameters = sum(weights.numel() for weights in model.parameters())
         trial.set_user_attr("parameters", parameters)
