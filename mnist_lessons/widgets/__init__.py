@@ -1,0 +1,1 @@
+"""Every interactive piece of the lessons, each with a still picture as a fallback."""

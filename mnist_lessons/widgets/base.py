@@ -1,0 +1,122 @@
+"""What every interactive piece has in common.
+
+Python computes and draws; the browser shows, and says what was clicked. A piece shows
+itself as the last line of a cell. Where nothing can react (a page that shows the file,
+an export, paper) there stands a still picture instead, described in words.
+"""
+
+import asyncio
+import base64
+import functools
+import html
+from collections.abc import Callable
+from typing import Any
+
+import ipywidgets
+
+from mnist_lessons.picture import Picture
+
+VIEW = "application/vnd.jupyter.widget-view+json"
+WAIT = 0.15  # seconds; somebody who holds an arrow key sends a change every 0.03
+
+
+class Interactive:
+    """A piece that reacts to its reader.
+
+    Derive from it, build the controls in `__init__`, and pass them on. The error of a
+    callback that is wrapped in `reacting` is shown below the piece: Jupyter itself would
+    let it vanish.
+
+    Attributes:
+        view: the widget that the browser shows.
+        picture: what is shown where nothing reacts.
+    """
+
+    about = "an interactive piece"
+
+    def __init__(self, *parts: ipywidgets.Widget, picture: Picture) -> None:
+        self.picture = picture
+        self._message = ipywidgets.HTML()
+        self._timer: asyncio.TimerHandle | None = None
+        self.view = ipywidgets.VBox([*parts, self._message])
+        self.view.add_class("mnist-lessons")
+
+    def say(self, text: str, *, error: bool = False) -> None:
+        """Show one line of text below the piece; screen readers read it out."""
+        role = "alert" if error else "status"
+        mark = "<b>✗</b> " if error else ""
+        line = f'<div role="{role}">{mark}{html.escape(text)}</div>' if text else ""
+        self._message.value = line
+
+    def reacting(self, function: Callable[[], Any]) -> Callable[..., None]:
+        """Turn a function into a callback that shows what goes wrong in it."""
+
+        @functools.wraps(function)
+        def callback(*_: Any) -> None:
+            self.say("")
+            try:
+                function()
+            except Exception as error:
+                self.say(f"{type(error).__name__}: {error}", error=True)
+
+        return callback
+
+    def reacting_soon(
+        self, function: Callable[[], Any], busy: str = ""
+    ) -> Callable[..., None]:
+        """Do the same, but only for the last of several quick changes.
+
+        Whoever holds an arrow key would otherwise wait for a training run a step. The
+        `busy` text shows meanwhile.
+        """
+        react = self.reacting(function)
+
+        def callback(*_: Any) -> None:
+            self.say(busy)
+            if self._timer:
+                self._timer.cancel()
+            try:
+                loop = asyncio.get_running_loop()
+            except RuntimeError:  # no kernel, so nothing that could wait
+                react()
+            else:
+                self._timer = loop.call_later(WAIT, react)
+
+        return callback
+
+    def __repr__(self) -> str:
+        return f"<{self.about}; where it cannot react: {self.picture!r}>"
+
+    def _repr_mimebundle_(self, **_: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+        bundle, about = self.picture._repr_mimebundle_()
+        bundle["text/plain"] = repr(self)
+        bundle[VIEW] = {
+            "version_major": 2,
+            "version_minor": 0,
+            "model_id": self.view.model_id,
+        }
+        return bundle, about
+
+
+class Shown(ipywidgets.HTML):
+    """A picture inside a piece; `show` replaces it."""
+
+    def __init__(self, picture: Picture) -> None:
+        super().__init__()
+        self.show(picture)
+
+    def show(self, picture: Picture) -> None:
+        """Show another picture, with its description as alt text."""
+        self.value = as_image(picture)
+
+
+def as_image(picture: Picture) -> str:
+    """Return a picture as an element of a page, never wider than the page."""
+    bundle, about = picture._repr_mimebundle_()
+    data = base64.b64encode(bundle["image/png"]).decode()
+    alt = html.escape(about["image/png"]["alt"])
+    width = about["image/png"]["width"]
+    return (
+        f'<img src="data:image/png;base64,{data}" alt="{alt}" width="{width}" '
+        'style="max-width: 100%; height: auto">'
+    )
