@@ -13,6 +13,7 @@ from tqdm.auto import tqdm
 from mnist_lessons.models import DigitClassifier
 
 if TYPE_CHECKING:
+    from mnist_lessons.live import LiveChart
     from mnist_lessons.picture import Picture
 
 Record = dict[str, Any]
@@ -164,6 +165,12 @@ class History:
         return f"<table>{table}</table>{note}"
 
 
+def _live_chart(epochs: int, batches: int) -> "LiveChart":
+    from mnist_lessons.live import LiveChart  # matplotlib is slow to load
+
+    return LiveChart(epochs, batches)
+
+
 class DivergenceError(ArithmeticError):
     """The loss is no longer a finite number. Caught by the `Recorder`."""
 
@@ -183,6 +190,7 @@ class Recorder:
         batches: int,
         log_every: int | None,
         progress: bool,
+        live: bool,
     ) -> None:
         self.history = History()
         self._model, self._epochs, self._batches = model, epochs, batches
@@ -190,6 +198,7 @@ class Recorder:
         self._step = 0
         self._recent: list[float] = []
         self._logits: Tensor | None = None
+        self._chart = _live_chart(epochs, batches) if live else None
 
     def __enter__(self) -> "Recorder":
         # training_step returns the loss alone; the hook keeps the logits it computed on
@@ -206,6 +215,8 @@ class Recorder:
     def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> bool:
         self._hook.remove()
         self._bar.close()
+        if self._chart:
+            self._chart.draw()
         if isinstance(error, KeyboardInterrupt):
             self.history.by_hand = True
             self.history.stopped = (
@@ -238,11 +249,14 @@ class Recorder:
             )
         self._loss_sum += value * len(labels)
         self._count += len(labels)
-        logits, self._logits = self._logits, None
-        if logits is None or len(logits) != len(labels):
-            self._correct = None  # this training_step does not call the model just once
-        elif self._correct is not None:
-            self._correct += int((logits.argmax(dim=1) == labels).sum())
+        correct = self._correct_of(labels)
+        if correct is None or self._correct is None:
+            self._correct = None
+        else:
+            self._correct += correct
+        if self._chart:
+            share = None if correct is None else correct / len(labels)
+            self._chart.after_batch(value, share)
         self._bar.update()
         self._recent.append(value)
         if self._log_every and self._step % self._log_every == 0:
@@ -250,6 +264,12 @@ class Recorder:
             self.history.batches.append((self._step, mean))
             self._recent.clear()
             self._say(f"batch {self._step}/{self._bar.total}  train loss {mean:.4f}")
+
+    def _correct_of(self, labels: Tensor) -> int | None:
+        logits, self._logits = self._logits, None
+        if logits is None or len(logits) != len(labels):
+            return None  # this training_step does not call the model just once
+        return int((logits.argmax(dim=1) == labels).sum())
 
     def after_epoch(self, valid: Score | None, lr: float) -> Record:
         """Write the record of the epoch, say it in one line, and return it."""
@@ -265,6 +285,8 @@ class Recorder:
             "seconds": time.perf_counter() - self._start,
         }
         self.history.records.append(record)
+        if self._chart:
+            self._chart.after_epoch(record)
         line = f"epoch {record['epoch']}/{self._epochs}"
         line += f"  train loss {record['train_loss']:.4f}"
         if record["train_accuracy"] is not None:

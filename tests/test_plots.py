@@ -54,6 +54,14 @@ def a_study(finished=6, pruned=2):
     return study
 
 
+FITTED = {
+    "train_loss": [1.0, 0.1],
+    "valid_loss": [1.1, 0.4],
+    "train_accuracy": [0.6, 0.98],
+    "valid_accuracy": [0.55, 0.9],
+}
+
+
 EVERY = {
     "digits": lambda: plots.digits(IMAGES, [3, 1, 4], [3, 7, 4]),
     "pixels": lambda: plots.pixels(torch.full((28, 28), 7)),
@@ -79,6 +87,15 @@ EVERY = {
     "trials": lambda: plots.trials(a_study()),
     "importances": lambda: plots.importances(a_study()),
     "parallel": lambda: plots.parallel(a_study()),
+    "batch": lambda: plots.batch(IMAGES / 784, "0 to 3", most=2),
+    "learning": lambda: plots.learning(
+        {"rate 1": [(5, 2.0), (10, 1.0)], "rate 3": [(5, 3.0), (10, 50.0)]},
+        torch.linspace(-0.5, 0.25, 7840).reshape(10, 784),
+    ),
+    "fitting": lambda: plots.fitting({"wide": FITTED, "narrow": FITTED}, [10, 20]),
+    "filtering": lambda: plots.filtering(
+        torch.eye(28), torch.tensor([[0.0, 0, 0], [0, -2, 0], [0, 0, 0]]), bias=0.5
+    ),
     "answer_sheet": lambda: plots.answer_sheet(
         IMAGES, torch.tensor([3, 1, 4]), {"mean": torch.tensor([3, 7, 4])}
     ),
@@ -124,6 +141,13 @@ def test_the_words_say_what_the_picture_shows():
     assert "3 lie off the diagonal" in said["confusion"]
     assert "4 read as 9, 2 times; 1 read as 7, 1 times" in said["confusion"]
     assert "2 maps of 4 by 6 values: a, b" in said["maps"]
+    assert "A batch of 3 digits, 0 to 3" in said["batch"]
+    assert "from 0 to 3, mean 1.50" in said["batch"]
+    assert "rate 1: from 2 to 1; rate 3: from 3 to 50" in said["learning"]
+    assert "largest weight is 0.5" in said["learning"]
+    assert "narrow: at the end loss 0.1 on training, 0.4 on vali" in said["fitting"]
+    assert "kernel of 3 by 3 weights" in said["filtering"]
+    assert "map goes from -1.5 to 0.5; 96% of it is above 0" in said["filtering"]
     assert (
         "Finished: 6, from 90.00% to 94.00%, which trial 4 reached; cut short: 2"
         in (said["trials"])
@@ -418,3 +442,31 @@ def test_the_importances_are_bars_in_order():
     assert shares == sorted(shares, reverse=True)
     assert sum(shares) == pytest.approx(1)
     assert [label.get_text() for label in axis.get_yticklabels()] == ["lr", "optimizer"]
+
+
+def test_a_batch_is_drawn_on_one_scale_whatever_its_values():
+    dim = plots.batch(torch.full((4, 1, 28, 28), 0.5), "dim").figure.axes[0]
+    bright = plots.batch(torch.full((4, 1, 28, 28), 3.0), "bright").figure.axes[0]
+    assert dim.images[0].get_clim() == bright.images[0].get_clim() == (-1, 3)
+    drawn = dim.images[0].get_array()
+    assert drawn.shape == (4 * 28, 8 * 28)
+    assert drawn.count() == 4 * 784  # the rest of the sheet stays empty
+
+
+def test_a_filtered_digit_is_what_pytorch_computes():
+    image, kernel = torch.rand(28, 28), torch.randn(5, 5)
+    axes = plots.filtering(image, kernel, bias=0.1).figure.axes
+    layer = torch.nn.Conv2d(1, 1, 5)
+    with torch.no_grad():
+        layer.weight.copy_(kernel[None, None])
+        layer.bias.fill_(0.1)
+        expected = layer(image[None, None])[0, 0]
+    assert torch.allclose(torch.tensor(axes[2].images[0].get_array()), expected)
+    assert torch.allclose(torch.tensor(axes[3].images[0].get_array()), expected.relu())
+
+
+def test_templates_of_a_run_stand_in_two_rows_of_five():
+    weights = torch.arange(10.0).repeat_interleave(784).reshape(10, 784)
+    sheet = plots.learning({"a": [(1, 1.0)]}, weights).figure.axes[1].images[0]
+    found = torch.tensor(sheet.get_array())[::28, ::28]
+    assert found.tolist() == [[0, 1, 2, 3, 4], [5, 6, 7, 8, 9]]

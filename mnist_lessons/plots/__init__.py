@@ -14,6 +14,7 @@ from mnist_lessons.plots.charts import (
     scatter,
     spread,
 )
+from mnist_lessons.plots.experiments import batch, filtering, fitting, learning
 from mnist_lessons.plots.images import (
     answer_sheet,
     digits,
@@ -28,12 +29,16 @@ __all__ = [
     "Rung",
     "answer_sheet",
     "bars",
+    "batch",
     "confusion",
     "curves",
     "digits",
+    "filtering",
+    "fitting",
     "history",
     "importances",
     "ladder",
+    "learning",
     "maps",
     "parallel",
     "pixels",

@@ -1,1 +1,20 @@
-"""Every interactive piece of the lessons, each with a still picture as a fallback."""
+"""Every interactive piece of the lessons, each with a still picture as a fallback.
+
+The last line of a cell shows a piece. Sliders and buttons are ipywidgets; what has to
+draw or to follow a pointer is an anywidget, with its JavaScript in the folder `static`.
+"""
+
+from mnist_lessons.widgets.base import Interactive
+from mnist_lessons.widgets.batches import BatchExplorer
+from mnist_lessons.widgets.filters import FilterWorkshop
+from mnist_lessons.widgets.predictions import Predictions
+from mnist_lessons.widgets.training import FittingCurves, LearningRate
+
+__all__ = [
+    "BatchExplorer",
+    "FilterWorkshop",
+    "FittingCurves",
+    "Interactive",
+    "LearningRate",
+    "Predictions",
+]

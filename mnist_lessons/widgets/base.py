@@ -9,11 +9,12 @@ import asyncio
 import base64
 import functools
 import html
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import ipywidgets
 
+from mnist_lessons.data import Digits
 from mnist_lessons.picture import Picture
 
 VIEW = "application/vnd.jupyter.widget-view+json"
@@ -24,8 +25,8 @@ class Interactive:
     """A piece that reacts to its reader.
 
     Derive from it, build the controls in `__init__`, and pass them on. The error of a
-    callback that is wrapped in `reacting` is shown below the piece: Jupyter itself would
-    let it vanish.
+    callback that is wrapped in `reacting` is shown below the piece: Jupyter itself
+    would let it vanish.
 
     Attributes:
         view: the widget that the browser shows.
@@ -119,4 +120,38 @@ def as_image(picture: Picture) -> str:
     return (
         f'<img src="data:image/png;base64,{data}" alt="{alt}" width="{width}" '
         'style="max-width: 100%; height: auto">'
+    )
+
+
+def slider(name: str, values: Sequence[Any], start: Any) -> ipywidgets.SelectionSlider:
+    """Return a slider over some values, which reports when it is let go.
+
+    Raises:
+        ValueError: `start` is not among the values.
+    """
+    if start not in values:
+        choice = ", ".join(f"{value:g}" for value in values)
+        raise ValueError(f"{name}: {start!r} is not on the slider; choose of {choice}.")
+    return ipywidgets.SelectionSlider(
+        options=[(f"{value:,}", value) for value in values],
+        value=start,
+        description=name,
+        continuous_update=False,
+        style={"description_width": "7.5em"},
+        layout={"width": "30em", "max_width": "100%"},
+    )
+
+
+def digits_of(source: Any) -> Digits:
+    """Return the digits of a loader, or the digits themselves.
+
+    Raises:
+        TypeError: they are neither.
+    """
+    digits = getattr(source, "dataset", source)
+    if isinstance(digits, Digits):
+        return digits
+    raise TypeError(
+        f"These are no digits, but {type(source).__name__}. Give a loader, such as "
+        "train of `train, valid, test = load_mnist()`, or its dataset."
     )

@@ -1,0 +1,105 @@
+"""The chart that `fit` redraws while it trains, if it is told `live=True`."""
+
+import time
+from typing import Any
+
+from IPython import get_ipython
+from IPython.display import DisplayHandle, display
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator, PercentFormatter
+
+from mnist_lessons.picture import BLUE, ORANGE, Picture, in_one_style
+
+SHARE = 0.07  # of the time goes into drawing; the issue's promise is a tenth
+POINTS = 20  # of the training curve, for each epoch
+GUESS = 0.06  # seconds for the first drawing; then it is measured
+
+
+class LiveChart:
+    """Loss and accuracy against the epoch, drawn again and again in the cell's output.
+
+    The training curve has a point each twentieth of an epoch, the mean of the batches
+    since the point before; the validation curve one point an epoch. Between two
+    drawings so much time passes that drawing takes less than a tenth of the whole.
+    Outside a notebook nothing is drawn.
+
+    Args:
+        epochs: how many there will be.
+        batches: how many an epoch has.
+    """
+
+    def __init__(self, epochs: int, batches: int) -> None:
+        self._epochs, self._batches = epochs, batches
+        self._every = max(1, batches // POINTS)
+        self._step = 0
+        self._recent: list[tuple[float, float | None]] = []
+        self._curves: dict[str, list[tuple[float, float]]] = {
+            "training loss": [],
+            "training accuracy": [],
+            "validation loss": [],
+            "validation accuracy": [],
+        }
+        self._cost, self._drawn_at = GUESS, time.perf_counter()
+        self._handle: DisplayHandle | None = None
+        self._in_notebook = hasattr(get_ipython(), "kernel")
+
+    def after_batch(self, loss: float, share_right: float | None) -> None:
+        """Add a batch, and draw if it is time."""
+        self._step += 1
+        self._recent.append((loss, share_right))
+        if self._step % self._every:
+            return
+        losses, shares = zip(*self._recent, strict=True)
+        self._recent.clear()
+        self._add("training loss", sum(losses) / len(losses))
+        if None not in shares:
+            self._add("training accuracy", sum(shares) / len(shares))
+        if time.perf_counter() - self._drawn_at > self._cost / SHARE:
+            self.draw()
+
+    def after_epoch(self, record: dict[str, Any]) -> None:
+        """Add the scores of an epoch, if there are any."""
+        for name in ("loss", "accuracy"):
+            if record[f"valid_{name}"] is not None:
+                self._add(f"validation {name}", record[f"valid_{name}"])
+
+    def _add(self, name: str, height: float) -> None:
+        self._curves[name].append((self._step / self._batches, height))
+
+    def draw(self) -> None:
+        """Draw what there is so far, in the place of the drawing before."""
+        if not self._in_notebook or not self._curves["training loss"]:
+            return
+        start = time.perf_counter()
+        picture = draw_live(self._curves, self._epochs)
+        bundle, about = picture._repr_mimebundle_()
+        bundle["text/plain"] = "<live chart of loss and accuracy>"
+        if self._handle:
+            self._handle.update(bundle, metadata=about, raw=True)
+        else:
+            self._handle = display(bundle, metadata=about, raw=True, display_id=True)
+        self._drawn_at = time.perf_counter()
+        self._cost = self._drawn_at - start
+
+
+@in_one_style
+def draw_live(curves: dict[str, list[tuple[float, float]]], epochs: int) -> Picture:
+    """Draw training as lines and validation as squares, against the epoch."""
+    figure = Figure(figsize=(9, 3.3))
+    told = []
+    for axis, value in zip(figure.subplots(1, 2), ("loss", "accuracy"), strict=True):
+        looks = {"training": {"color": BLUE}}
+        looks["validation"] = {"color": ORANGE, "marker": "s", "linestyle": "--"}
+        for name, look in looks.items():
+            if points := curves[f"{name} {value}"]:
+                axis.plot(*zip(*points, strict=True), label=name, **look)
+                told.append(f"{name} {value} {points[0][1]:.3g} to {points[-1][1]:.3g}")
+        axis.set(xlabel="epoch", ylabel=value, xlim=(0, epochs))
+        axis.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axis.grid(axis="y")
+        axis.legend()
+    axis.yaxis.set_major_formatter(PercentFormatter(1.0))
+    return Picture(
+        figure,
+        f"Two charts, loss and accuracy while the model trains. {'; '.join(told)}.",
+    )

@@ -1,0 +1,190 @@
+"""Pictures of single experiments: the interactive pieces redraw them."""
+
+from collections.abc import Mapping, Sequence
+
+import torch
+import torch.nn.functional as F
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import PercentFormatter
+from torch import Tensor
+
+from mnist_lessons.picture import (
+    BLACK,
+    BLUE,
+    ORANGE,
+    Picture,
+    as_grids,
+    in_one_style,
+)
+
+GREY = "#9A9A9A"
+
+
+@in_one_style
+def batch(images: Tensor, name: str, *, most: int = 32) -> Picture:
+    """Draw the digits of one batch on a fixed scale, and how often each value occurs.
+
+    The same value has the same shade whatever the scaling, so digits that a network
+    sees dimly look dim: black is -1 or less, white 3 or more.
+
+    Args:
+        images: (batch, 1, 28, 28), as the network gets them.
+        name: how they were scaled.
+        most: how many of the digits to draw.
+    """
+    shown = as_grids(images[:most])
+    # side by side as one image, since an axes for each digit would take a second
+    rows = -(-most // 8)
+    sheet = torch.full((8 * rows, 28, 28), float("nan"))
+    sheet[: len(shown)] = shown
+    sheet = sheet.reshape(rows, 8, 28, 28).transpose(1, 2).reshape(28 * rows, 28 * 8)
+    figure = Figure(figsize=(9, 3.3))
+    left, right = figure.subplots(1, 2, width_ratios=[1.5, 1])
+    left.imshow(sheet.numpy(), vmin=-1, vmax=3, aspect="equal")
+    left.axis("off")
+    left.set_title(f"{len(shown)} of {len(images)} digits, {name}")
+    values = images.flatten()
+    right.hist(values.tolist()[: 784 * most], bins=40, color=BLUE)
+    right.axvline(float(values.mean()), color=ORANGE, linestyle="--")
+    right.set(yscale="log", xlabel="pixel value", ylabel="pixels")
+    right.set_title(f"mean {values.mean():.2f} (dashed), deviation {values.std():.2f}")
+    return Picture(
+        figure,
+        f"A batch of {len(images)} digits, {name}, as the network gets it. Pixel "
+        f"values from {values.min():.3g} to {values.max():.3g}, mean "
+        f"{values.mean():.2f}, standard deviation {values.std():.2f}.",
+    )
+
+
+@in_one_style
+def learning(
+    losses: Mapping[str, Sequence[tuple[int, float]]], weights: Tensor
+) -> Picture:
+    """Draw loss against batch, and the templates that the last of the runs learned.
+
+    The loss axis is logarithmic and always the same, so runs can be compared.
+
+    Args:
+        losses: the name of each run, and pairs (batch, loss); the last run stands out.
+        weights: (10, 784), those of the last run.
+    """
+    figure = Figure(figsize=(9.6, 3.3))
+    left, right = figure.subplots(1, 2, width_ratios=[1, 1.35])
+    told = []
+    for name, points in losses.items():
+        is_last = name == list(losses)[-1]
+        color, style = (BLUE, "-") if is_last else (GREY, "--")
+        batches, heights = zip(*points, strict=True)
+        left.plot(batches, heights, style, color=color, label=name)
+        told.append(f"{name}: from {heights[0]:.3g} to {heights[-1]:.3g}")
+    left.axhline(2.303, color=BLACK, linewidth=1, linestyle=":")
+    left.text(1, 2.45, "blind guessing", size=9)
+    left.set(xlabel="batch", ylabel="training loss", yscale="log", ylim=(0.2, 100))
+    left.set_xlim(left=0)
+    left.set_yticks([0.3, 1, 3, 10, 30, 100], ["0.3", "1", "3", "10", "30", "100"])
+    left.minorticks_off()
+    left.grid(axis="y")
+    left.legend(loc="upper right", frameon=True, framealpha=0.9, edgecolor="none")
+    grids = as_grids(weights)
+    limit = float(grids.abs().max())
+    sheet = grids.reshape(2, 5, 28, 28).transpose(1, 2).reshape(56, 140)
+    drawn = right.imshow(sheet.numpy(), cmap="PuOr_r", vmin=-limit, vmax=limit)
+    for place in range(10):
+        right.text(28 * (place % 5) + 1, 28 * (place // 5) + 4, str(place), size=9)
+    right.axis("off")
+    right.set_title(f"templates 0 to 9, weights up to {limit:.2g}")
+    bar = figure.colorbar(drawn, ax=right, shrink=0.7, aspect=14, pad=0.01)
+    bar.set_ticks([-limit, 0, limit], labels=["against", "0", "for"])
+    return Picture(
+        figure,
+        "Training loss against the batch, and the ten templates after the epoch. "
+        f"{'; '.join(told)}. The largest weight is {limit:.2g}.",
+    )
+
+
+@in_one_style
+def fitting(
+    curves: Mapping[str, Mapping[str, Sequence[float]]], seen: Sequence[float]
+) -> Picture:
+    """Draw loss and accuracy on training and validation digits; earlier runs in grey.
+
+    Args:
+        curves: the name of each run and its curves: `train_loss`, `valid_loss`,
+            `train_accuracy` and `valid_accuracy`. The last run stands out.
+        seen: how many digits the network had seen at each point.
+    """
+    figure = Figure(figsize=(10.4, 3.5))
+    axes: list[Axes] = figure.subplots(1, 2).tolist()
+    told = []
+    for name, run in curves.items():
+        is_last = name == list(curves)[-1]
+        for axis, value in zip(axes, ("loss", "accuracy"), strict=True):
+            train, valid = run[f"train_{value}"], run[f"valid_{value}"]
+            ends = f"{value} {train[-1]:.3g} on training, {valid[-1]:.3g} on validation"
+            told.append(f"{name}: at the end {ends}")
+            if is_last:
+                axis.plot(seen, train, "o-", color=BLUE, label="training")
+                axis.plot(seen, valid, "s--", color=ORANGE, label="validation")
+            else:
+                axis.plot(seen, train, "-", color=GREY, linewidth=1)
+                label = "the run before"
+                axis.plot(seen, valid, "--", color=GREY, linewidth=1, label=label)
+    axes[0].set(ylabel="loss", ylim=(0, 1.5))
+    axes[1].set(ylabel="accuracy", ylim=(0.5, 1.01))
+    axes[1].yaxis.set_major_formatter(PercentFormatter(1.0))
+    for axis in axes:
+        axis.set(xlabel="digits seen")
+        axis.grid(axis="y")
+    axes[1].legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
+    figure.suptitle(list(curves)[-1], size=11)
+    return Picture(
+        figure,
+        "Loss and accuracy on training and on validation digits, against the digits "
+        f"seen. {'; '.join(told)}.",
+    )
+
+
+@in_one_style
+def filtering(image: Tensor, kernel: Tensor, bias: float = 0.0) -> Picture:
+    """Draw a digit, a kernel, and what the one makes of the other.
+
+    Args:
+        image: (28, 28) or (1, 28, 28), 0 where there is no ink.
+        kernel: (height, width), 3x3 or 5x5.
+        bias: what is added to each value of the map.
+    """
+    image = as_grids(image).float()[0]
+    kernel = kernel.detach().cpu().float()
+    found = F.conv2d(image[None, None], kernel[None, None])[0, 0] + bias
+    figure = Figure(figsize=(9.6, 2.7))
+    axes = figure.subplots(1, 4)
+    axes[0].imshow(image.numpy())
+    _draw_signed(axes[1], kernel)
+    for row, values in enumerate(kernel.tolist()):
+        for column, value in enumerate(values):
+            size = 12 if len(kernel) == 3 else 8
+            strong = abs(value) > 0.7 * float(kernel.abs().max())
+            color = "white" if strong else BLACK
+            text = f"{value:.2g}"
+            axes[1].text(
+                column, row, text, size=size, color=color, ha="center", va="center"
+            )
+    _draw_signed(axes[2], found)
+    axes[3].imshow(found.clamp(min=0).numpy())
+    titles = ["the digit", "the kernel", "the map", "after ReLU"]
+    for axis, title in zip(axes, titles, strict=True):
+        axis.set(title=title, xticks=[], yticks=[])
+        axis.spines[:].set(visible=True, color="#B0B0B0")
+    shape = " by ".join(map(str, kernel.shape))
+    return Picture(
+        figure,
+        f"A digit, a kernel of {shape} weights, the map it makes, and the map after "
+        f"ReLU. The map goes from {found.min():.2g} to {found.max():.2g}; "
+        f"{(found > 0).float().mean():.0%} of it is above 0.",
+    )
+
+
+def _draw_signed(axis: Axes, values: Tensor) -> None:
+    limit = max(float(values.abs().max()), 1e-6)
+    axis.imshow(values.numpy(), cmap="PuOr_r", vmin=-limit, vmax=limit)

@@ -1,0 +1,119 @@
+"""A workshop for kernels: change nine numbers and see what they find in a digit."""
+
+from pathlib import Path
+from typing import Any
+
+import anywidget
+import ipywidgets
+import torch
+import traitlets
+from torch import Tensor, nn
+
+from mnist_lessons import plots
+from mnist_lessons.picture import Picture
+from mnist_lessons.widgets.base import Interactive, Shown, digits_of
+
+OWN = "your own"
+KERNELS = {
+    "upright edges": [1.0, 0, -1, 2, 0, -2, 1, 0, -1],
+    "level edges": [1.0, 2, 1, 0, 0, 0, -1, -2, -1],
+    "slanted lines": [-1.0, -1, 2, -1, 2, -1, 2, -1, -1],
+    "outline": [-1.0, -1, -1, -1, 8, -1, -1, -1, -1],
+    "blur": [0.1] * 9,
+    "leave as it is": [0.0, 0, 0, 0, 1, 0, 0, 0, 0],
+}
+
+
+class _Numbers(anywidget.AnyWidget):
+    """Nine number fields in a square."""
+
+    _esm = Path(__file__).parent / "static" / "kernel.js"
+    _css = Path(__file__).parent / "static" / "kernel.css"
+    values = traitlets.List(traitlets.Float()).tag(sync=True)
+    editable = traitlets.Bool(True).tag(sync=True)
+
+
+class FilterWorkshop(Interactive):
+    """A 3x3 kernel to edit, or a learned one, and what it makes of a digit.
+
+    Built in lesson 4.
+
+    Args:
+        digits: `Digits` or a loader of them; a number chooses one.
+        model: a network whose first convolution gives the learned kernels.
+        index: the digit to begin with.
+
+    Attributes:
+        preset: a drop-down list of kernels.
+        number: which of the digits is shown.
+        kernel: the kernel, (3, 3), or as large as the network's.
+
+    Raises:
+        ValueError: the model has no convolution over one channel.
+    """
+
+    about = "a kernel to edit, and what it finds in a digit"
+
+    def __init__(
+        self, digits: Any, model: nn.Module | None = None, index: int = 0
+    ) -> None:
+        self._digits = digits_of(digits)
+        self._learned = {} if model is None else _kernels_of(model)
+        self.preset = ipywidgets.Dropdown(
+            options=[*KERNELS, OWN, *self._learned], description="kernel"
+        )
+        self.number = ipywidgets.BoundedIntText(
+            index, min=0, max=len(self._digits) - 1, description="digit"
+        )
+        self.numbers = _Numbers(values=KERNELS[self.preset.value])
+        picture = self._draw()
+        self._shown = Shown(picture)
+        controls = ipywidgets.VBox([self.preset, self.number])
+        top = ipywidgets.HBox([self.numbers, controls])
+        super().__init__(top, self._shown, picture=picture)
+        self.preset.observe(self.reacting(self._take_preset), names="value")
+        self.numbers.observe(self.reacting(self._take_numbers), names="values")
+        self.number.observe(self.reacting_soon(self._update), names="value")
+
+    @property
+    def kernel(self) -> Tensor:
+        """The kernel that is shown, (height, width)."""
+        if self.preset.value in self._learned:
+            return self._learned[self.preset.value][0]
+        return torch.tensor(self.numbers.values).reshape(3, 3)
+
+    def _take_preset(self) -> None:
+        self.numbers.editable = self.preset.value not in self._learned
+        if self.preset.value in KERNELS:
+            self.numbers.values = KERNELS[self.preset.value]
+        self._update()
+
+    def _take_numbers(self) -> None:
+        if self.numbers.values != KERNELS.get(self.preset.value):
+            self.preset.value = OWN
+        self._update()
+
+    def _update(self) -> None:
+        self.picture = self._draw()
+        self._shown.show(self.picture)
+
+    def _draw(self) -> Picture:
+        digits = self._digits
+        image = digits.images[self.number.value].cpu()
+        if self.preset.value in self._learned:
+            return plots.filtering(image, *self._learned[self.preset.value])
+        # background 0, so that a kernel finds nothing where there is nothing
+        return plots.filtering(image * digits.std + digits.mean, self.kernel)
+
+
+def _kernels_of(model: nn.Module) -> dict[str, tuple[Tensor, float]]:
+    first = next((m for m in model.modules() if isinstance(m, nn.Conv2d)), None)
+    if first is None or first.in_channels != 1:
+        raise ValueError(
+            f"{type(model).__name__} has no convolution over one channel, so there "
+            "are no learned kernels. Give a CNN, or no model."
+        )
+    weights = first.weight.detach().cpu()[:, 0]
+    biases = [0.0] * len(weights) if first.bias is None else first.bias.tolist()
+    pairs = zip(weights, biases, strict=True)
+    return {f"learned {number}": pair for number, pair in enumerate(pairs, start=1)}
