@@ -7,7 +7,7 @@ the middle; ink is bright, paper is 0 (LeCun et al., 1998, Proc. IEEE 86(11), II
 """
 
 import os
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -39,6 +39,22 @@ class BlankImageError(ImageError):
     """There is no digit to be seen."""
 
 
+class Steps(NamedTuple):
+    """A picture on its way to a digit: float32; but for `grey`, ink is 1, paper is 0.
+
+    Attributes:
+        grey: the picture as it was given, (height, width), 0 is black and 1 is white.
+        cropped: the digit alone, (height, width), at most 100 pixels a side.
+        boxed: scaled to fit the box, (height, width), the longer side of 20 pixels.
+        image: with its centre of mass in the middle, (1, 1, 28, 28).
+    """
+
+    grey: Tensor
+    cropped: Tensor
+    boxed: Tensor
+    image: Tensor
+
+
 def read_digit(source: Any) -> Tensor:
     """Turn a picture of one digit into what MNIST would have made of it.
 
@@ -59,7 +75,20 @@ def read_digit(source: Any) -> Tensor:
         ImageError: the source is no picture, or damaged, or too large. Both kinds are
             `ValueError`s.
     """
-    grey = dark_on_light(read_grey(source))
+    return steps_of(source).image
+
+
+def steps_of(source: Any) -> Steps:
+    """Do what `read_digit` does, and return every step of it.
+
+    Args:
+        source: as for `read_digit`.
+
+    Raises:
+        BlankImageError, ImageError: as `read_digit` does.
+    """
+    given = read_grey(source)
+    grey = dark_on_light(given)
     small = resize(grey, COARSE)
     paper = paper_of(small)
     where = main_shape(is_ink(without_paper(small, paper)))
@@ -70,7 +99,8 @@ def read_digit(source: Any) -> Tensor:
             f"{name}here is no digit to be seen. Write it larger or with a darker pen, "
             "and let it fill about half of the picture."
         )
-    return centre(fit_box(digit))[None, None]
+    boxed = fit_box(digit)
+    return Steps(given, digit, boxed, centre(boxed)[None, None])
 
 
 def dark_on_light(grey: Tensor) -> Tensor:

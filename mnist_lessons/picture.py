@@ -6,6 +6,7 @@ apart; nothing is said by colour alone.
 
 import functools
 import io
+import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, ParamSpec
@@ -36,6 +37,9 @@ STYLE: dict[Any, Any] = {
     "legend.frameon": False,
     "image.cmap": "gray",
 }
+# matplotlib's settings are shared by all threads, and Jupyter answers a slider in
+# another thread than the one that runs a cell
+ONE_AT_A_TIME = threading.RLock()
 Arguments = ParamSpec("Arguments")
 
 
@@ -81,7 +85,7 @@ def in_one_style(
 
     @functools.wraps(draw)
     def styled(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Picture:
-        with mpl.rc_context(STYLE):
+        with ONE_AT_A_TIME, mpl.rc_context(STYLE):
             return draw(*args, **kwargs)
 
     return styled

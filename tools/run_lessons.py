@@ -55,6 +55,9 @@ def tidy(notebook: nbformat.NotebookNode) -> None:
         cell.metadata.pop("execution", None)
         if cell.cell_type == "code":
             cell.outputs = [o for o in cell.outputs if not is_progress_bar(o)]
+            for output in cell.outputs:
+                # what it refers to is gone; without it every reader shows the picture
+                output.get("data", {}).pop(WIDGET, None)
 
 
 def is_progress_bar(output: nbformat.NotebookNode) -> bool:

@@ -6,12 +6,18 @@ draw or to follow a pointer is an anywidget, with its JavaScript in the folder `
 
 from mnist_lessons.widgets.base import Interactive
 from mnist_lessons.widgets.batches import BatchExplorer
+from mnist_lessons.widgets.browsing import DigitBrowser
+from mnist_lessons.widgets.confusion import ConfusionExplorer
+from mnist_lessons.widgets.drawing import DrawingPad
 from mnist_lessons.widgets.filters import FilterWorkshop
 from mnist_lessons.widgets.predictions import Predictions
 from mnist_lessons.widgets.training import FittingCurves, LearningRate
 
 __all__ = [
     "BatchExplorer",
+    "ConfusionExplorer",
+    "DigitBrowser",
+    "DrawingPad",
     "FilterWorkshop",
     "FittingCurves",
     "Interactive",

@@ -1,7 +1,6 @@
 """Questions that are answered before the run, and a tally of the answers."""
 
 import html
-import textwrap
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -135,7 +134,7 @@ class _AsText:
         view.add_class("mnist-lessons")
 
     def __repr__(self) -> str:
-        return textwrap.fill(self._text, width=88)
+        return self._text
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
         model = {"version_major": 2, "version_minor": 0, "model_id": self.view.model_id}
@@ -156,8 +155,8 @@ class _Prompt(_AsText):
         letters = f"{', '.join(options[:-1])} or {options[-1]}"
         super().__init__(
             row,
-            f"Your prediction, {name}: {letters}? Without buttons: "
-            f'predictions.answer("{name}", "{options[0]}")',
+            f"Your prediction, {name}: {letters}?\n"
+            f'Without buttons: predictions.answer("{name}", "{options[0]}")',
         )
 
 

@@ -1,0 +1,199 @@
+"""A confusion matrix to click on: each cell shows its digits."""
+
+from collections.abc import Mapping
+from numbers import Integral
+from pathlib import Path
+from typing import Any
+
+import anywidget
+import ipywidgets
+import traitlets
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+from mnist_lessons import plots
+from mnist_lessons.data import Digits
+from mnist_lessons.models import DigitClassifier
+from mnist_lessons.widgets.base import Interactive
+from mnist_lessons.widgets.pngs import as_png
+
+STATIC = Path(__file__).parent / "static"
+SHOWN = 12  # digits at a time
+
+
+class ConfusionTable(anywidget.AnyWidget):
+    """The matrix and the digits of one cell in the browser.
+
+    Traits: `classes`, the names; `counts`, a list of rows, one a label; `summary`, the
+    line above. The browser sets `selected`, [label, answer], and `start`, the position
+    of the first digit to show; it then gets `cards`, what to show of each digit, and
+    `told`, the line above them.
+    """
+
+    _esm = STATIC / "confusion.js"
+    _css = STATIC / "confusion.css"
+    classes = traitlets.List(traitlets.Unicode()).tag(sync=True)
+    counts: traitlets.List = traitlets.List().tag(sync=True)
+    summary = traitlets.Unicode().tag(sync=True)
+    selected = traitlets.List(traitlets.Int(), [0, 0], 2, 2).tag(sync=True)
+    start = traitlets.Int(0).tag(sync=True)
+    step = traitlets.Int(SHOWN).tag(sync=True)
+    told = traitlets.Unicode().tag(sync=True)
+    cards: traitlets.List = traitlets.List().tag(sync=True)
+
+
+class ConfusionExplorer(Interactive):
+    """Show a model's confusion matrix, and the digits behind each of its cells.
+
+    It begins with the most frequent mistake. A model is asked once, when it is first
+    on show: after more training, build a new explorer. Used in lessons 4 and 5.
+
+    Args:
+        models: a trained model, or several by name.
+        digits: what they answer: `Digits`, or a loader of such, as `load_mnist` gives.
+
+    Raises:
+        ValueError: there is no model, `models` or `digits` is something else, or a
+            model has another number of answers than there are classes.
+
+    Attributes:
+        counts: how often each label got each answer: int64, (classes, classes).
+        indices: the positions of the selected cell's digits in `digits`, the most
+            confident answer first: int64, (count,).
+    """
+
+    about = "confusion explorer"
+
+    def __init__(
+        self,
+        models: DigitClassifier | Mapping[str, DigitClassifier],
+        digits: Digits | DataLoader,
+    ) -> None:
+        self._models = _by_name(models)
+        self._digits = _as_digits(digits)
+        self._labels = self._digits.labels.cpu()
+        self._known: dict[str, Tensor] = {}
+        self._choice = ipywidgets.Dropdown(
+            options=list(self._models),
+            description="model:",
+            style={"description_width": "initial"},
+        )
+        self._table = ConfusionTable(classes=list(map(str, self._digits.classes)))
+        still = plots.confusion(
+            self._labels, self._probabilities.argmax(dim=1), self._digits.classes
+        )
+        parts = [self._choice, self._table] if len(self._models) > 1 else [self._table]
+        super().__init__(*parts, picture=still)
+        self._open_model()
+        self._choice.observe(self.reacting(self._open_model), "value")
+        self._table.observe(self.reacting(self._show_digits), ["selected", "start"])
+        mistakes = self.counts - self.counts.diag().diag()
+        self.select(*divmod(int(mistakes.argmax()), len(mistakes)))
+
+    def select(self, label: int, answer: int) -> None:
+        """Show the digits with one label that got one answer.
+
+        Args:
+            label: the true class, as a number.
+            answer: the model's answer, as a number.
+
+        Raises:
+            ValueError: there is no such class.
+        """
+        for name, value in (("label", label), ("answer", answer)):
+            whole = isinstance(value, Integral) and not isinstance(value, bool)
+            if not whole or not 0 <= value < len(self._digits.classes):
+                raise ValueError(
+                    f"{name}={value!r} is no class; give a whole number from 0 to "
+                    f"{len(self._digits.classes) - 1}."
+                )
+        with self._table.hold_trait_notifications():
+            self._table.start = 0
+            self._table.selected = [int(label), int(answer)]
+
+    @property
+    def _probabilities(self) -> Tensor:
+        """What the chosen model thinks of each digit: (count, classes)."""
+        name = self._choice.value
+        if name not in self._known:
+            answers = self._models[name].predict_proba(self._digits.images).cpu()
+            if answers.shape[1] != len(self._digits.classes):
+                raise ValueError(
+                    f"{name} chooses among {answers.shape[1]} classes, the digits have "
+                    f"{len(self._digits.classes)}; train it on digits like these."
+                )
+            self._known[name] = answers
+        return self._known[name]
+
+    def _open_model(self) -> None:
+        classes = len(self._digits.classes)
+        pairs = self._labels * classes + self._probabilities.argmax(dim=1)
+        self.counts = pairs.bincount(minlength=classes**2).reshape(classes, classes)
+        count = len(self._labels)
+        wrong = count - int(self.counts.trace())
+        self._table.counts = self.counts.tolist()
+        self._table.summary = (
+            f"{count:,} digits, {wrong:,} mistakes ({wrong / count:.2%}). "
+            "Click a number, or use the arrow keys and Enter, to see those digits."
+        )
+        self._table.start = 0
+        self._show_digits()
+
+    def _show_digits(self) -> None:
+        label, answer = self._table.selected
+        probabilities = self._probabilities
+        answers = probabilities.argmax(dim=1)
+        here = ((self._labels == label) & (answers == answer)).nonzero().flatten()
+        confidence = probabilities[here, answer]
+        self.indices = here[confidence.argsort(descending=True, stable=True)]
+        names, first = self._table.classes, self._table.start
+        shown = self.indices[first : first + SHOWN]
+        with self._table.hold_sync():
+            self._table.told = (
+                f"Label {names[label]}, answer {names[answer]}: "
+                f"{_counted(len(self.indices))}"
+            )
+            self._table.cards = [self._card(index) for index in shown.tolist()]
+
+    def _card(self, index: int) -> dict[str, Any]:
+        """Describe a digit for the browser: picture, position, three best answers."""
+        image = self._digits.images[index, 0] * self._digits.std + self._digits.mean
+        best = self._probabilities[index].topk(min(3, len(self._digits.classes)))
+        return {
+            "index": index,
+            "png": as_png(image),
+            "best": [
+                [self._table.classes[answer], value]
+                for value, answer in zip(
+                    best.values.tolist(), best.indices.tolist(), strict=True
+                )
+            ],
+        }
+
+
+def _counted(count: int) -> str:
+    return f"{count:,} digit" + "s" * (count != 1)
+
+
+def _by_name(models: Any) -> dict[str, DigitClassifier]:
+    named = dict(models) if isinstance(models, Mapping) else {"model": models}
+    if not named:
+        raise ValueError("models is empty; give at least one name and its model.")
+    for name, model in named.items():
+        if not isinstance(model, DigitClassifier):
+            raise ValueError(
+                f"{name} is of type {type(model).__name__}; give a DigitClassifier, "
+                "such as a trained LinearModel() or CNN()."
+            )
+    return named
+
+
+def _as_digits(digits: Any) -> Digits:
+    if isinstance(digits, DataLoader):
+        digits = digits.dataset
+    if not isinstance(digits, Digits) or not len(digits):
+        raise ValueError(
+            f"digits is of type {type(digits).__name__}; give a Digits set that is not "
+            "empty, or a loader of one, such as load_mnist().valid."
+        )
+    return digits
