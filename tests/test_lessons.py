@@ -116,7 +116,7 @@ def test_the_first_code_cell_is_the_same_in_every_lesson():
 def test_cells_are_short(path):
     cells = read(path)
     lengths = [len(lines_of(cell)) for cell in code_of(cells)]
-    assert 25 <= len(cells) <= 80
+    assert 25 <= len(cells) <= 95
     assert max(lengths) <= 25
     assert statistics.median(lengths) <= 8
     assert sum(n <= 15 for n in lengths) >= 0.9 * len(lengths)
@@ -222,6 +222,65 @@ def test_the_model_written_in_lesson_2_works_with_the_package(some):
     score = evaluate(model, some(600))
     assert record[-1]["valid_accuracy"] == score.accuracy > 0.3
     assert score.count == 600
+
+
+@every_lesson
+def test_each_prediction_is_asked_before_the_run_and_compared_after_it(path):
+    cells = read(path)
+    asked, compared = {}, {}
+    for number, cell in enumerate(cells):
+        if found := re.search(r'^predictions\.ask\("(.+)", "(A\w+)"\)$', cell.source):
+            question = cells[number - 1].source
+            assert "> **Predict first.**" in question
+            letters = "".join(re.findall(r"^> ([A-Z])\. ", question, re.M))
+            assert letters == found[2], question
+            asked[found[1]] = number
+        elif found := re.search(r'^predictions\.compare\("(.+)", ', cell.source, re.M):
+            compared[found[1]] = number
+            (shown,) = cell.outputs  # which nbval compares
+            text = shown.data["text/plain"]
+            (letter,) = re.fullmatch(
+                r"You made no prediction\. The run says ([A-Z])\.", text
+            ).groups()
+            assert re.match(rf"\*\*{letter}\W?\*\*", cells[number + 1].source) or (
+                cells[number + 1].cell_type == "code"
+            )
+    assert prose_of(cells).count("> **Predict first.**") == len(asked) >= 2
+    assert list(asked) == list(compared)
+    assert all(asked[name] + 1 < compared[name] for name in asked)
+    (tally,) = [c for c in cells if c.source == "predictions.tally()"]
+    assert cells.index(tally) > max(compared.values())
+
+
+PIECES = {
+    "01": ["DigitBrowser", "BatchExplorer"],
+    "02": ["LearningRate", "DrawingPad"],
+    "03": ["FittingCurves", "DrawingPad"],
+    "04": ["FilterWorkshop", "FilterWorkshop", "ConfusionExplorer", "DrawingPad"],
+    "05": ["ConfusionExplorer", "DrawingPad"],
+}
+
+
+@every_lesson
+def test_each_piece_is_explained_and_leaves_a_still_picture(path):
+    cells, found = read(path), []
+    for number, cell in enumerate(cells):
+        if piece := re.search(r"^widgets\.([A-Z]\w+)\(", cell.source, re.M):
+            found.append(piece[1])
+            assert cells[number - 1].cell_type == "markdown"
+            *_, shown = cell.outputs
+            assert set(shown.data) == {"image/png", "text/plain"}
+            assert len(shown.metadata["image/png"]["alt"].split()) >= 5
+    assert found == PIECES[path.name[:2]]
+
+
+@every_lesson
+def test_no_stored_output_refers_to_a_widget_that_is_gone(path):
+    for cell in code_of(read(path)):
+        for output in cell.outputs:
+            assert "application/vnd.jupyter.widget-view+json" not in output.get(
+                "data", {}
+            )
 
 
 @every_lesson

@@ -23,7 +23,7 @@ CONDA_NAMES = {"torch": "pytorch-cpu", "torchvision": "torchvision"}
 # what an import is called, where the package has another name
 IMPORT_NAMES = {"PIL": "pillow", "IPython": "ipython"}
 # packages that may be imported although pyproject.toml leaves them to another one
-COMES_WITH = {"ipython": "ipywidgets"}
+COMES_WITH = {"ipython": "ipywidgets", "traitlets": "ipywidgets"}
 
 project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))[
     "project"

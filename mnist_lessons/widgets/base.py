@@ -9,16 +9,32 @@ import asyncio
 import base64
 import functools
 import html
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
+import anywidget
 import ipywidgets
 
 from mnist_lessons.data import Digits
+from mnist_lessons.models import DigitClassifier
 from mnist_lessons.picture import Picture
 
 VIEW = "application/vnd.jupyter.widget-view+json"
 WAIT = 0.15  # seconds; somebody who holds an arrow key sends a change every 0.03
+
+
+class Access(anywidget.AnyWidget):
+    """Nothing to see: it makes the piece it is part of accessible.
+
+    Arrow keys stay in the piece, where JupyterLab would change cells with them, and a
+    slider gets its description as a name for screen readers.
+    """
+
+    _esm = Path(__file__).parent / "static" / "access.js"
+
+    def __init__(self) -> None:
+        super().__init__(layout={"display": "none"})
 
 
 class Interactive:
@@ -39,7 +55,7 @@ class Interactive:
         self.picture = picture
         self._message = ipywidgets.HTML()
         self._timer: asyncio.TimerHandle | None = None
-        self.view = ipywidgets.VBox([*parts, self._message])
+        self.view = ipywidgets.VBox([*parts, Access(), self._message])
         self.view.add_class("mnist-lessons")
 
     def say(self, text: str, *, error: bool = False) -> None:
@@ -146,12 +162,37 @@ def digits_of(source: Any) -> Digits:
     """Return the digits of a loader, or the digits themselves.
 
     Raises:
-        TypeError: they are neither.
+        TypeError: they are neither, or there are none.
     """
     digits = getattr(source, "dataset", source)
-    if isinstance(digits, Digits):
+    if isinstance(digits, Digits) and len(digits):
         return digits
     raise TypeError(
         f"These are no digits, but {type(source).__name__}. Give a loader, such as "
         "train of `train, valid, test = load_mnist()`, or its dataset."
     )
+
+
+def named_models(models: Any) -> dict[str, DigitClassifier]:
+    """Return models by name; a single one gets the name of its class.
+
+    Raises:
+        TypeError: they are no models.
+        ValueError: there is none.
+    """
+    if isinstance(models, DigitClassifier):
+        return {type(models).__name__: models}
+    if not isinstance(models, Mapping):
+        raise TypeError(
+            f"models is a {type(models).__name__}; expected a trained model, or "
+            'several by name, such as {"linear": linear, "MLP": mlp}.'
+        )
+    if not models:
+        raise ValueError("models is empty: give at least one trained model.")
+    for name, model in models.items():
+        if not isinstance(model, DigitClassifier):
+            raise TypeError(
+                f"models[{name!r}] is a {type(model).__name__}; expected a model whose "
+                "class derives from DigitClassifier, such as LinearModel()."
+            )
+    return {str(name): model for name, model in models.items()}

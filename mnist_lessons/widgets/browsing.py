@@ -69,10 +69,12 @@ class DigitBrowser(Interactive):
             "Most unusual": self.unusual,
         }
         self._build()
-        first = next(iter(self._piles.values()))
-        shown = [first.pixels(i) for i in range(min(20, len(first.labels)))]
-        names = [first.classes[i] for i in first.labels[:20]]
-        still = plots.digits(torch.stack(shown), titles=names)
+        first = self._pile
+        shown = self._unusual_first()[0][:20].tolist()  # two of each class
+        names = [first.classes[first.labels[i]] for i in shown]
+        still = plots.digits(
+            torch.stack([first.pixels(i) for i in shown]), titles=names
+        )
         super().__init__(*self._parts(), picture=still)
         self.show(0)
 
@@ -121,10 +123,7 @@ class DigitBrowser(Interactive):
 
     def unusual(self) -> None:
         """Show the most unusual digit; called again, the next in that order."""
-        name = self._pile_choice.value
-        if name not in self._orders:
-            self._orders[name] = most_unusual_first(self._pile)
-        order, ratios = self._orders[name]
+        order, ratios = self._unusual_first()
         if self._class is not None:
             order = order[self._pile.labels[order] == self._class]
         index = int(order[self._place % len(order)])
@@ -218,6 +217,12 @@ class DigitBrowser(Interactive):
 
     def _key(self, _: Any, content: dict[str, str], __: Any) -> None:
         self.reacting(self._moves[content["go"].capitalize()])()
+
+    def _unusual_first(self) -> tuple[Tensor, Tensor]:
+        name = self._pile_choice.value
+        if name not in self._orders:
+            self._orders[name] = most_unusual_first(self._pile)
+        return self._orders[name]
 
     def _candidates(self) -> Tensor:
         if self._class is None:

@@ -14,7 +14,7 @@ from torch.utils.data import DataLoader
 from mnist_lessons import plots
 from mnist_lessons.data import Digits
 from mnist_lessons.models import DigitClassifier
-from mnist_lessons.widgets.base import Interactive
+from mnist_lessons.widgets.base import Interactive, digits_of, named_models
 from mnist_lessons.widgets.pngs import as_png
 
 STATIC = Path(__file__).parent / "static"
@@ -53,8 +53,9 @@ class ConfusionExplorer(Interactive):
         digits: what they answer: `Digits`, or a loader of such, as `load_mnist` gives.
 
     Raises:
-        ValueError: there is no model, `models` or `digits` is something else, or a
-            model has another number of answers than there are classes.
+        TypeError: `models` or `digits` is something else.
+        ValueError: there is no model, or one has another number of answers than there
+            are classes.
 
     Attributes:
         counts: how often each label got each answer: int64, (classes, classes).
@@ -69,8 +70,8 @@ class ConfusionExplorer(Interactive):
         models: DigitClassifier | Mapping[str, DigitClassifier],
         digits: Digits | DataLoader,
     ) -> None:
-        self._models = _by_name(models)
-        self._digits = _as_digits(digits)
+        self._models = named_models(models)
+        self._digits = digits_of(digits)
         self._labels = self._digits.labels.cpu()
         self._known: dict[str, Tensor] = {}
         self._choice = ipywidgets.Dropdown(
@@ -173,27 +174,3 @@ class ConfusionExplorer(Interactive):
 
 def _counted(count: int) -> str:
     return f"{count:,} digit" + "s" * (count != 1)
-
-
-def _by_name(models: Any) -> dict[str, DigitClassifier]:
-    named = dict(models) if isinstance(models, Mapping) else {"model": models}
-    if not named:
-        raise ValueError("models is empty; give at least one name and its model.")
-    for name, model in named.items():
-        if not isinstance(model, DigitClassifier):
-            raise ValueError(
-                f"{name} is of type {type(model).__name__}; give a DigitClassifier, "
-                "such as a trained LinearModel() or CNN()."
-            )
-    return named
-
-
-def _as_digits(digits: Any) -> Digits:
-    if isinstance(digits, DataLoader):
-        digits = digits.dataset
-    if not isinstance(digits, Digits) or not len(digits):
-        raise ValueError(
-            f"digits is of type {type(digits).__name__}; give a Digits set that is not "
-            "empty, or a loader of one, such as load_mnist().valid."
-        )
-    return digits

@@ -5,15 +5,12 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from numbers import Real
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import anywidget
 import numpy as np
 import torch
 import traitlets
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from PIL import Image, ImageDraw
 from torch import Tensor
 from torch.utils.data import DataLoader
 
@@ -22,41 +19,29 @@ from mnist_lessons.filters import resize
 from mnist_lessons.images import SIZE, steps_of
 from mnist_lessons.models import DigitClassifier
 from mnist_lessons.photos import ImageError, read_grey
-from mnist_lessons.picture import BLUE, Picture, in_one_style
-from mnist_lessons.widgets.base import Interactive, digits_of
+from mnist_lessons.picture import Picture
+from mnist_lessons.widgets.base import Interactive, digits_of, named_models
 from mnist_lessons.widgets.pngs import as_png
+from mnist_lessons.widgets.steps import (
+    PEN,
+    SIDE,
+    Answer,
+    Step,
+    as_grey,
+    in_words,
+    percent,
+    prepared,
+    still,
+    unprepared,
+)
 
 STATIC = Path(__file__).parent / "static"
-PEN = 1 / 14  # as a part of the pad: MNIST's 2.5 pixels if the digit fills seven tenths
-SIDE, FINER = 112, 4  # the drawing's pixels a side; drawn larger first, for soft edges
 LARGEST = 280  # pixels a side of a picture that the browser shows on the pad
 COMPARED = 4000  # training digits among which the nearest one is looked for
 # small and off the middle, so that each step of its preprocessing does something
 SEVEN = [
     [0.13, 0.16, 0.24, 0.15, 0.34, 0.15, 0.44, 0.14, 0.39, 0.29, 0.34, 0.44, 0.3, 0.57]
 ]
-
-
-class Step(NamedTuple):
-    """One small picture of the way to the 28x28 pixels, as grey values (h, w)."""
-
-    caption: str
-    alt: str
-    image: Tensor
-
-
-class Answer(NamedTuple):
-    """What one model says about a drawing.
-
-    Attributes:
-        name: the model's.
-        probabilities: (classes,), on the CPU; `None` where there is none, see `error`.
-        error: what went wrong.
-    """
-
-    name: str
-    probabilities: Tensor | None
-    error: str = ""
 
 
 class Pad(anywidget.AnyWidget):
@@ -106,7 +91,7 @@ class DrawingPad(Interactive):
         *,
         picture: Picture | None = None,
     ) -> None:
-        self._models, self._digits = _named(models), digits_of(digits)
+        self._models, self._digits = named_models(models), digits_of(digits)
         some, self._labels = (part[:COMPARED].cpu() for part in self._digits.tensors)
         self._real = (some * self._digits.std + self._digits.mean).flatten(1)
         self._opened: Tensor | None = None  # the picture that is shown, if one is
@@ -229,7 +214,7 @@ class DrawingPad(Interactive):
             "like": [_shown(step) for step in self._nearest(image, self._answers)],
             "classes": classes,
             "models": [_told(answer) for answer in self._answers],
-            "summary": ", ".join(_in_words(a, classes) for a in self._answers),
+            "summary": ", ".join(in_words(a, classes) for a in self._answers),
         }
 
     def _ask(self, image: Tensor) -> list[Answer]:
@@ -279,101 +264,6 @@ class DrawingPad(Interactive):
         ]
 
 
-def as_grey(strokes: Sequence[Sequence[float]]) -> Tensor:
-    """Draw strokes in white on black: float32, (112, 112), from 0 to 1."""
-    side = SIDE * FINER
-    radius = PEN * side / 2
-    image = Image.new("L", (side, side))
-    pencil = ImageDraw.Draw(image)
-    for stroke in strokes:
-        points = [
-            (x * side, y * side) for x, y in zip(stroke[::2], stroke[1::2], strict=True)
-        ]
-        pencil.line(points, fill=255, width=round(2 * radius))
-        for x, y in points:  # round ends, and round corners
-            pencil.ellipse([x - radius, y - radius, x + radius, y + radius], fill=255)
-    return torch.tensor(np.array(image.reduce(FINER))) / 255
-
-
-def prepared(grey: Tensor) -> list[Step]:
-    """Return the steps from a picture (height, width) to a digit as MNIST was made.
-
-    Raises:
-        BlankImageError: no digit is found.
-    """
-    seen = steps_of(grey)
-    return [
-        Step("as it is", "The picture as it is.", seen.grey),
-        Step("cropped to its ink", "Its ink alone.", seen.cropped),
-        Step("scaled to fit 20x20", "The same in 20x20 pixels.", seen.boxed),
-        Step(
-            "centred by its mass in 28x28",
-            "The same in the middle of 28x28 pixels: what the models see.",
-            seen.image[0, 0],
-        ),
-    ]
-
-
-def unprepared(grey: Tensor) -> list[Step]:
-    """Return the steps when a picture (height, width) is only made smaller."""
-    return [
-        Step("as it is", "The picture as it is.", grey),
-        Step(
-            "all of it scaled down to 28x28, nothing else",
-            "All of it in 28x28 pixels: what the models see.",
-            resize(grey, torch.Size((SIZE, SIZE))),
-        ),
-    ]
-
-
-@in_one_style
-def still(steps: list[Step], answers: list[Answer], classes: list[str]) -> Picture:
-    """Draw the steps in one row, and below them the probabilities of each model."""
-    said = [answer for answer in answers if answer.probabilities is not None]
-    figure = Figure(figsize=(8.4, 4.2 if said else 2.1))
-    parts = figure.subfigures(2 if said else 1, 1, squeeze=False).flatten()
-    for axis, step in zip(parts[0].subplots(1, len(steps)), steps, strict=True):
-        axis.imshow(step.image.numpy(), vmin=0, vmax=1)
-        axis.set(xticks=[], yticks=[])
-        axis.set_title(_in_lines(step.caption), fontsize=9)
-    if said:
-        row = parts[1].subplots(1, len(said), sharey=True, squeeze=False)[0]
-        for axis, answer in zip(row, said, strict=True):
-            probabilities = torch.as_tensor(answer.probabilities)
-            _draw_bars(axis, probabilities, classes)
-            axis.set_title(f"{answer.name} answers {classes[probabilities.argmax()]}")
-        row[0].set_ylabel("probability (%)")
-    listed = "; ".join(_in_words(answer, classes) for answer in answers)
-    return Picture(
-        figure,
-        "A drawn 7 and what preprocessing makes of it, with the probabilities that "
-        f"{', '.join(answer.name for answer in answers)} give. "
-        f"From left to right: {'; '.join(step.caption for step in steps)}. "
-        f"The answers: {listed}.",
-    )
-
-
-def _draw_bars(axis: Axes, probabilities: Tensor, classes: list[str]) -> None:
-    shares = [100 * share for share in probabilities.tolist()]
-    top = max(range(len(shares)), key=shares.__getitem__)
-    axis.bar(range(len(shares)), shares, color=BLUE)
-    axis.text(top, shares[top] + 2, _percent(shares[top] / 100), ha="center")
-    long = any(len(name) > 2 for name in classes) or len(classes) > 10
-    axis.set_xticks(
-        range(len(classes)), classes, rotation=90 if long else 0, fontsize=9
-    )
-    axis.set(ylim=(0, 115), yticks=[0, 50, 100])
-
-
-def _in_lines(caption: str, width: int = 18) -> str:
-    lines = [""]
-    for word in caption.split():
-        if len(lines[-1]) + len(word) > width:
-            lines.append("")
-        lines[-1] = f"{lines[-1]} {word}".strip()
-    return "\n".join(lines)
-
-
 def _shown(step: Step) -> dict[str, Any]:
     height, width = step.image.shape
     return {
@@ -392,40 +282,8 @@ def _told(answer: Answer) -> dict[str, Any]:
         "name": answer.name,
         "top": int(answer.probabilities.argmax()),
         "shares": shares,
-        "texts": [_percent(share) for share in answer.probabilities.tolist()],
+        "texts": [percent(share) for share in answer.probabilities.tolist()],
     }
-
-
-def _in_words(answer: Answer, classes: list[str]) -> str:
-    if answer.probabilities is None:
-        return f"{answer.name}: no answer"
-    top = int(answer.probabilities.argmax())
-    return f"{answer.name}: {classes[top]} ({_percent(answer.probabilities[top])})"
-
-
-def _percent(share: float | Tensor) -> str:
-    """Return 93 %; neither 0 nor 100 %, because no softmax ever says that."""
-    whole = round(100 * float(share))
-    return "<1 %" if whole < 1 else ">99 %" if whole > 99 else f"{whole} %"
-
-
-def _named(models: Any) -> dict[str, DigitClassifier]:
-    if isinstance(models, DigitClassifier):
-        return {type(models).__name__: models}
-    if not isinstance(models, Mapping):
-        raise TypeError(
-            f"models is a {type(models).__name__}; expected a trained model, or "
-            'several by name, such as {"linear": linear, "MLP": mlp}.'
-        )
-    if not models:
-        raise ValueError("models is empty: give at least one trained model.")
-    for name, model in models.items():
-        if not isinstance(model, DigitClassifier):
-            raise TypeError(
-                f"models[{name!r}] is a {type(model).__name__}; expected a model whose "
-                "class derives from DigitClassifier, such as LinearModel()."
-            )
-    return {str(name): model for name, model in models.items()}
 
 
 def _checked(stroke: Any) -> list[float]:

@@ -6,7 +6,7 @@ from typing import Any
 
 import ipywidgets
 
-from mnist_lessons.widgets.base import VIEW
+from mnist_lessons.widgets.base import VIEW, Access
 
 
 @dataclass
@@ -151,7 +151,7 @@ class _Prompt(_AsText):
         self.buttons.observe(
             lambda change: predictions.answer(name, change["new"]), names="value"
         )
-        row = ipywidgets.HBox([label, self.buttons])
+        row = ipywidgets.HBox([label, self.buttons, Access()])
         letters = f"{', '.join(options[:-1])} or {options[-1]}"
         super().__init__(
             row,
