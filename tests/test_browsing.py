@@ -90,7 +90,7 @@ def test_random_reaches_every_digit_and_leaves_the_lessons_numbers_alone(browser
 
 def test_only_present_labels_are_offered(browser):
     browser = DigitBrowser(torchvision_like([2, 0, 2]))
-    assert browser._class_choice.options == (("any", None), ("0", 0), ("2", 2))
+    assert browser._class_choice.options == (("any", -1), ("0", 0), ("2", 2))
 
 
 def test_the_number_box_shows_that_digit_and_cannot_leave_the_pile(browser):
@@ -141,8 +141,9 @@ def test_the_caption_says_how_unusual(browser):
     browser.unusual()
     ratios = unusualness(torchvision_like().data, torch.tensor(LABELS))
     assert browser._grid.note == (
-        f"Its pixels are {ratios[browser.index]:.1f} times as far from the average 0 "
-        "as usual (number 1 in this order)."
+        "Number 1 of the unusual ones: its pixels are "
+        f"{ratios[browser.index]:.1f} times as far from the average 0 as those of "
+        "a typical 0."
     )
     browser.next()
     assert browser._grid.note == ""
@@ -153,7 +154,7 @@ def test_another_label_begins_with_its_most_unusual_digit(browser):
     browser.unusual()
     browser._class_choice.value = 0
     browser.unusual()
-    assert "(number 1 in" in browser._grid.note
+    assert "Number 1 of" in browser._grid.note
 
 
 def test_the_real_ones_begin_with_a_strange_one_within_a_second(loaders):
@@ -186,13 +187,13 @@ def test_several_piles_can_be_chosen():
     assert (browser.index, browser.label) == (0, 2)
     assert browser._grid.title == "Digit 0 of 2, label 2"
     assert browser._number.max == 1
-    assert browser._class_choice.value is None
+    assert browser._class_choice.value == -1
     assert browser._pile_choice in browser.view.children[0].children
     browser.unusual()
     browser._pile_choice.value = "training"
     assert (browser.index, browser._number.max) == (0, 5)
     browser.unusual()
-    assert "(number 1 in" in browser._grid.note
+    assert "Number 1 of" in browser._grid.note
 
 
 def test_a_single_pile_needs_no_choice(browser):

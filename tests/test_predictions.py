@@ -50,11 +50,18 @@ def test_changing_the_mind_after_the_run_changes_nothing(predictions):
     assert "✗ You predicted A." in repr(is_b(predictions))
 
 
-def test_asking_again_begins_anew(predictions):
+def test_running_the_question_again_keeps_the_answer(predictions):
     predictions.ask("coin", "ABC").buttons.value = "A"
-    is_b(predictions)
-    predictions.ask("coin", "ABC").buttons.value = "B"
-    assert "✓ You predicted B" in repr(is_b(predictions))
+    assert predictions.ask("coin", "ABC").buttons.value == "A"
+    assert "✗ You predicted A" in repr(is_b(predictions))
+    predictions.ask("coin", "ABC").buttons.value = "B"  # too late to count
+    assert "✗ You predicted A" in repr(is_b(predictions))
+
+
+def test_a_question_with_other_options_is_a_new_one(predictions):
+    predictions.ask("coin", "AB").buttons.value = "A"
+    assert predictions.ask("coin", "ABC").buttons.value is None
+    assert "You made no prediction" in repr(is_b(predictions))
 
 
 def test_an_answer_can_be_given_without_buttons(predictions):

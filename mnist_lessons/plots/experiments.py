@@ -22,7 +22,7 @@ GREY = "#9A9A9A"
 
 
 @in_one_style
-def batch(images: Tensor, name: str, *, most: int = 32) -> Picture:
+def batch(images: Tensor, name: str, *, most: int = 128) -> Picture:
     """Draw the digits of one batch on a fixed scale, and how often each value occurs.
 
     The same value has the same shade whatever the scaling, so digits that a network
@@ -35,10 +35,13 @@ def batch(images: Tensor, name: str, *, most: int = 32) -> Picture:
     """
     shown = as_grids(images[:most])
     # side by side as one image, since an axes for each digit would take a second
-    rows = -(-most // 8)
-    sheet = torch.full((8 * rows, 28, 28), float("nan"))
+    columns = max(1, round((2 * len(shown)) ** 0.5))  # about twice as wide as high
+    rows = -(-len(shown) // columns)
+    sheet = torch.full((columns * rows, 28, 28), float("nan"))
     sheet[: len(shown)] = shown
-    sheet = sheet.reshape(rows, 8, 28, 28).transpose(1, 2).reshape(28 * rows, 28 * 8)
+    sheet = (
+        sheet.reshape(rows, columns, 28, 28).transpose(1, 2).flatten(2).flatten(0, 1)
+    )
     figure = Figure(figsize=(9, 3.3))
     left, right = figure.subplots(1, 2, width_ratios=[1.5, 1])
     left.imshow(sheet.numpy(), vmin=-1, vmax=3, aspect="equal")
@@ -48,7 +51,7 @@ def batch(images: Tensor, name: str, *, most: int = 32) -> Picture:
     right.hist(values.tolist()[: 784 * most], bins=40, color=BLUE)
     right.axvline(float(values.mean()), color=ORANGE, linestyle="--")
     right.set(yscale="log", xlabel="pixel value", ylabel="pixels")
-    right.set_title(f"mean {values.mean():.2f} (dashed), deviation {values.std():.2f}")
+    right.set_title(f"mean (dashed) {values.mean():.2f}\ndeviation {values.std():.2f}")
     return Picture(
         figure,
         f"A batch of {len(images)} digits, {name}, as the network gets it. Pixel "
@@ -130,8 +133,11 @@ def fitting(
                 axis.plot(seen, train, "-", color=GREY, linewidth=1)
                 label = "the run before"
                 axis.plot(seen, valid, "--", color=GREY, linewidth=1, label=label)
-    axes[0].set(ylabel="loss", ylim=(0, 1.5))
-    axes[1].set(ylabel="accuracy", ylim=(0.5, 1.01))
+    # the same scales for most runs, wider ones for a run that would leave them
+    highest = max(max(run["valid_loss"] + run["train_loss"]) for run in curves.values())
+    lowest = min(min(run["valid_accuracy"]) for run in curves.values())
+    axes[0].set(ylabel="loss", ylim=(0, max(1.0, 1.05 * highest)))
+    axes[1].set(ylabel="accuracy", ylim=(min(0.6, lowest - 0.05), 1.01))
     axes[1].yaxis.set_major_formatter(PercentFormatter(1.0))
     for axis in axes:
         axis.set(xlabel="digits seen")
@@ -172,7 +178,9 @@ def filtering(image: Tensor, kernel: Tensor, bias: float = 0.0) -> Picture:
             )
     _draw_signed(axes[2], found)
     axes[3].imshow(found.clamp(min=0).numpy())
-    titles = ["the digit", "the kernel", "the map", "after ReLU"]
+    low, high = f"{found.min():.2g}", f"{found.max():.2g}"
+    titles = ["the digit", "the kernel", f"the map: {low} to {high}"]
+    titles.append(f"after ReLU: 0 to {max(0.0, float(high)):.2g}")
     for axis, title in zip(axes, titles, strict=True):
         axis.set(title=title, xticks=[], yticks=[])
         axis.spines[:].set(visible=True, color="#B0B0B0")
@@ -180,7 +188,7 @@ def filtering(image: Tensor, kernel: Tensor, bias: float = 0.0) -> Picture:
     return Picture(
         figure,
         f"A digit, a kernel of {shape} weights, the map it makes, and the map after "
-        f"ReLU. The map goes from {found.min():.2g} to {found.max():.2g}; "
+        f"ReLU. The map goes from {low} to {high}; "
         f"{(found > 0).float().mean():.0%} of it is above 0.",
     )
 

@@ -17,7 +17,7 @@ from mnist_lessons.widgets.base import Interactive
 from mnist_lessons.widgets.piles import Pile, as_pile, most_unusual_first
 
 STATIC = Path(__file__).parent / "static"
-ANY = "any"
+ANY = -1  # no class; a menu whose value is None looks empty
 
 
 class PixelGrid(anywidget.AnyWidget):
@@ -130,8 +130,9 @@ class DigitBrowser(Interactive):
         name = self._pile.classes[self._pile.labels[index]]
         self._show(
             index,
-            f"Its pixels are {ratios[index]:.1f} times as far from the average {name} "
-            f"as usual (number {self._place % len(order) + 1:,} in this order).",
+            f"Number {self._place % len(order) + 1:,} of the unusual ones: its pixels "
+            f"are {ratios[index]:.1f} times as far from the average {name} as those of "
+            f"a typical {name}.",
         )
         self._place += 1
 
@@ -141,7 +142,8 @@ class DigitBrowser(Interactive):
 
     @property
     def _class(self) -> int | None:
-        return self._class_choice.value
+        chosen = self._class_choice.value
+        return None if chosen == ANY else chosen
 
     def _build(self) -> None:
         wide_enough = ipywidgets.Layout(
@@ -193,9 +195,9 @@ class DigitBrowser(Interactive):
             self._values,
         ]
 
-    def _class_options(self) -> list[tuple[str, int | None]]:
+    def _class_options(self) -> list[tuple[str, int]]:
         present = self._pile.labels.unique().tolist()
-        return [(ANY, None), *((self._pile.classes[i], i) for i in present)]
+        return [("any", ANY), *((self._pile.classes[i], i) for i in present)]
 
     def _open_pile(self) -> None:
         self._place = self._index = 0

@@ -18,7 +18,7 @@ from mnist_lessons.widgets.base import Interactive, digits_of, named_models
 from mnist_lessons.widgets.pngs import as_png
 
 STATIC = Path(__file__).parent / "static"
-SHOWN = 12  # digits at a time
+SHOWN = 10  # digits at a time
 
 
 class ConfusionTable(anywidget.AnyWidget):

@@ -83,7 +83,9 @@ class FilterWorkshop(Interactive):
         return torch.tensor(self.numbers.values).reshape(3, 3)
 
     def _take_preset(self) -> None:
-        self.numbers.editable = self.preset.value not in self._learned
+        is_learned = self.preset.value in self._learned
+        self.numbers.editable = not is_learned
+        self.numbers.layout.display = "none" if is_learned else None
         if self.preset.value in KERNELS:
             self.numbers.values = KERNELS[self.preset.value]
         self._update()

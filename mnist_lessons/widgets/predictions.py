@@ -50,8 +50,11 @@ class Predictions:
             raise ValueError(
                 f"options={options!r}: give one letter for each option, such as 'ABC'."
             )
-        self._questions[name] = _Question(options)
-        return _Prompt(self, name, options)
+        asked = self._questions.get(name)
+        # running the cell again, as Shift+Enter does after a click, keeps the answer
+        if asked is None or asked.options != options:
+            asked = self._questions[name] = _Question(options)
+        return _Prompt(self, name, options, asked.answer)
 
     def answer(self, name: str, letter: str) -> None:
         """Give an answer without a button.
@@ -144,8 +147,10 @@ class _AsText:
 class _Prompt(_AsText):
     """The buttons of one question."""
 
-    def __init__(self, predictions: Predictions, name: str, options: str) -> None:
-        self.buttons = ipywidgets.RadioButtons(options=list(options), value=None)
+    def __init__(
+        self, predictions: Predictions, name: str, options: str, answer: str | None
+    ) -> None:
+        self.buttons = ipywidgets.RadioButtons(options=list(options), value=answer)
         self.buttons.layout.width = "auto"
         label = ipywidgets.Label(f"Your prediction, {name}:")
         self.buttons.observe(

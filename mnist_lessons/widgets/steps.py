@@ -102,7 +102,8 @@ def still(steps: list[Step], answers: list[Answer], classes: list[str]) -> Pictu
         for axis, answer in zip(row, said, strict=True):
             probabilities = torch.as_tensor(answer.probabilities)
             _draw_bars(axis, probabilities, classes)
-            axis.set_title(f"{answer.name} answers {classes[probabilities.argmax()]}")
+            said_so = f"{answer.name} answers {classes[probabilities.argmax()]}"
+            axis.set_title(said_so, fontsize=9 if len(said) > 2 else 11)
         row[0].set_ylabel("probability (%)")
     listed = "; ".join(in_words(answer, classes) for answer in answers)
     return Picture(

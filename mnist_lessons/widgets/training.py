@@ -145,8 +145,9 @@ class FittingCurves(Interactive):
         self._shown.show(self.picture)
 
     def _redraw(self) -> Picture:
-        units = "hidden layers" if self.depth.value != 1 else "hidden layer"
-        layers = f"{self.depth.value} {units} of {self.width.value}"
+        depth = self.depth.value
+        layers = f"{depth} hidden layer{'s' * (depth > 1)} of {self.width.value}"
+        layers = layers if depth else "no hidden layer"
         name = f"{layers}, dropout {self.dropout.value}, {self.size.value:,} digits"
         if name not in self._runs:
             self._runs[name] = self._run()

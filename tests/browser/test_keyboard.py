@@ -1,7 +1,6 @@
 """A lesson worked through with the keyboard alone: its cells, and what is in them."""
 
 import nbformat
-import pytest
 
 from browser.server import LESSONS
 from browser.test_pieces import BLOCK
@@ -68,7 +67,6 @@ def test_keys_in_a_piece_do_not_change_cells(scratch):
     assert len(notebook.state()["cells"]) == 2
 
 
-@pytest.mark.xfail(strict=True, reason="the prompt needs base.Access, too")
 def test_a_prediction_is_chosen_by_keys(scratch):
     notebook = scratch(ASK, "last = 2")
     work_through(notebook)

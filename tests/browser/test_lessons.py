@@ -14,6 +14,8 @@ A lesson runs once. To test a piece of it, add a test that names the lesson:
 test moves stays moved for the next. Trouble in the browser fails the test that made it.
 """
 
+import re
+
 import pytest
 
 from browser.notebook_page import low_contrasts, nameless_controls
@@ -57,12 +59,50 @@ def test_pieces_of_a_lesson_fit_a_narrow_window(lesson):
         lesson.page.set_viewport_size({"width": 1300, "height": 1000})
 
 
+@in_lesson("01_data")
+def test_the_digit_browser_shows_other_digits_and_their_pixels(lesson):
+    piece = lesson.piece(".lessons-browser-title")
+    title = piece.locator(".lessons-browser-title")
+    assert title.inner_text() == "Digit 0 of 60,000, label 5"
+    assert piece.get_by_role("combobox").locator("option:checked").inner_text() == "any"
+    piece.get_by_role("button", name="Next").click()
+    title.get_by_text("Digit 1 of 60,000, label 0").wait_for()
+    piece.get_by_role("button", name="Most unusual").click()
+    piece.get_by_text("Number 1 of the unusual ones").wait_for()
+    with lesson.changes(piece.locator(".lessons-browser-value")):
+        piece.locator("canvas").hover(position={"x": 150, "y": 150})
+
+
+@in_lesson("01_data")
+def test_the_batch_explorer_scales_and_serves_the_batch(lesson):
+    piece = lesson.piece(".widget-slider")
+    assert "391 batches an epoch" in piece.inner_text()
+    with lesson.changes(piece.locator("img")):
+        piece.get_by_role("slider").focus()
+        lesson.keyboard.press("ArrowRight")
+    piece.get_by_text("98 batches an epoch").wait_for()
+    with lesson.changes(piece.locator("img")):
+        piece.get_by_role("combobox").select_option("0 to 255")
+    with lesson.changes(piece.locator("img")):
+        piece.get_by_role("button", name="Next batch").click()
+
+
+@in_lesson("01_data")
+def test_an_answer_after_the_run_is_shown_beside_the_outcome(lesson):
+    prompt = lesson.cell('predictions.ask("nearest mean"')
+    outcome = lesson.cell('predictions.compare("nearest mean"')
+    assert "You made no prediction. The run says C." in outcome.inner_text()
+    prompt.get_by_role("radio", name="B").check()
+    outcome.get_by_text("You said B afterwards").wait_for()
+
+
 @in_lesson("02_linear_model")
 def test_the_learning_rate_slider_retrains(lesson):
     piece = lesson.piece(".widget-slider")
     with lesson.changes(piece.locator("img")):
         piece.get_by_role("slider").focus()
         lesson.keyboard.press("ArrowRight")
+    piece.get_by_text("Learning rate 0.1: ").wait_for()
     assert piece.get_by_role("alert").count() == 0
 
 
@@ -73,3 +113,54 @@ def test_a_seven_drawn_with_the_mouse_is_recognised_by_a_model(lesson):
     pad.locator("table").wait_for(state="detached")
     lesson.draw(pad.locator("canvas").first, SEVEN)
     pad.get_by_text("answers 7").first.wait_for()
+
+
+@in_lesson("03_mlp")
+def test_each_slider_of_the_fitting_curves_retrains(lesson):
+    piece = lesson.piece(".widget-slider")
+    for name in ("width", "hidden layers", "dropout", "training digits"):
+        with lesson.changes(piece.locator("img")):
+            piece.get_by_role("slider", name=name).focus()
+            lesson.keyboard.press("ArrowRight")
+    alt = piece.locator("img").get_attribute("alt")
+    assert "2 hidden layers of 128, dropout 0.1, 3,000 digits" in alt
+
+
+@in_lesson("04_cnn")
+def test_a_kernel_is_edited_and_a_learned_one_chosen(lesson):
+    workshop = lesson.pieces().filter(has=lesson.page.locator(".mnist-kernel")).last
+    with lesson.changes(workshop.locator("img")):
+        workshop.get_by_label("weight in row 2, column 2").fill("5")
+    menu = workshop.get_by_role("combobox")
+    chosen = menu.locator("option:checked").inner_text()
+    assert chosen.replace("\N{NO-BREAK SPACE}", " ") == "your own"
+    with lesson.changes(workshop.locator("img")):
+        menu.select_option("learned 3")
+    assert workshop.get_by_label("weight in row 2, column 2").is_disabled()
+
+
+@pytest.mark.parametrize("lesson", ["04_cnn", "05_tuning"], indirect=True)
+def test_a_cell_of_the_confusion_matrix_shows_its_digits(lesson):
+    piece = lesson.piece(".lessons-confusion-told")
+    piece.get_by_role("button", name=re.compile("^3 read as 3: ")).click()
+    piece.get_by_text("Label 3, answer 3: ").wait_for()
+    cards = piece.locator(".lessons-confusion-card")
+    assert cards.count() == 10
+    assert "3" in cards.first.inner_text()
+
+
+@in_lesson("05_tuning")
+def test_every_model_of_the_ladder_answers_a_drawing(lesson):
+    pad = lesson.piece("canvas")
+    pad.get_by_role("button", name="Clear").click()
+    pad.locator("table").wait_for(state="detached")
+    lesson.draw(pad.locator("canvas").first, SEVEN)
+    for name in ("linear", "MLP", "CNN", "last"):
+        pad.get_by_role("columnheader", name=f"{name} answers 7").wait_for()
+
+
+@pytest.mark.parametrize("lesson", ["04_cnn", "05_tuning"], indirect=True)
+def test_training_was_drawn_while_it_went_on(lesson):
+    chart = lesson.cell("live=True, **").locator(".jp-OutputArea img")
+    assert chart.count() == 1
+    assert chart.evaluate("e => e.naturalWidth > 500")

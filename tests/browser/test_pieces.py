@@ -111,3 +111,30 @@ def test_an_exported_piece_is_a_still_picture(block):
     page, _ = HTMLExporter().from_notebook_node(block.save())
     assert '<img alt="' in page
     assert "widget-view" not in page
+
+
+PREDICT = """
+from mnist_lessons.widgets import Predictions
+
+predictions = Predictions()
+predictions.ask("the coin", "AB")
+"""
+
+
+def test_a_prediction_before_the_run_is_compared_and_counted(scratch):
+    notebook = scratch(PREDICT)
+    notebook.run_all()
+    notebook.pieces().get_by_role("radio", name="B").check()
+    notebook.page.wait_for_timeout(500)
+    notebook.keyboard.press("Shift+Enter")  # which runs the question again
+    notebook.wait_until_idle()
+    assert notebook.pieces().get_by_role("radio", name="B").is_checked()
+    told = notebook.run_code(
+        'print(predictions.compare("the coin", A=True, B=False))\n'
+        "print(predictions.tally())"
+    )
+    assert told.splitlines() == [
+        "✗ You predicted B. The run says A.",
+        "0 of 1 predictions right.",
+        "the coin: you B, the run A",
+    ]

@@ -17,7 +17,7 @@ function render({ el }) {
     if (!command && !(event.shiftKey && event.key === "Enter")) event.stopPropagation();
   }
 
-  const observer = new MutationObserver(() => nameSliders(el.closest(".mnist-lessons")));
+  let observer = null;
 
   function begin() {
     const piece = el.closest(".mnist-lessons");
@@ -27,13 +27,14 @@ function render({ el }) {
     }
     piece.addEventListener("keydown", keep);
     nameSliders(piece);
+    observer = new MutationObserver(() => nameSliders(piece));
     observer.observe(piece, { childList: true, subtree: true });
   }
 
   begin();
   return () => {
     cancelAnimationFrame(frame);
-    observer.disconnect();
+    observer?.disconnect();
   };
 }
 

@@ -118,7 +118,7 @@ function answerTable(answer) {
   const head = make("tr", {}, make("th", { scope: "col" }, "class"));
   for (const model of answer.models) {
     const said = model.error ? "cannot answer" : `answers ${answer.classes[model.top]}`;
-    head.append(make("th", { scope: "col" }, make("b", {}, model.name), said));
+    head.append(make("th", { scope: "col" }, make("b", {}, model.name), ` ${said}`));
   }
   const body = make("tbody");
   answer.classes.forEach((name, index) => {
