@@ -215,8 +215,6 @@ class Recorder:
     def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> bool:
         self._hook.remove()
         self._bar.close()
-        if self._chart:
-            self._chart.draw()
         if isinstance(error, KeyboardInterrupt):
             self.history.by_hand = True
             self.history.stopped = (
@@ -225,7 +223,9 @@ class Recorder:
             )
         elif isinstance(error, DivergenceError):
             self.history.stopped = str(error)
-        else:
+        if self._chart:
+            self._chart.draw()
+        if self.history.stopped is None:
             return False
         print(self.history.stopped)
         return True

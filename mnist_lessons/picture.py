@@ -6,7 +6,6 @@ apart; nothing is said by colour alone.
 
 import functools
 import io
-import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, ParamSpec
@@ -37,9 +36,6 @@ STYLE: dict[Any, Any] = {
     "legend.frameon": False,
     "image.cmap": "gray",
 }
-# matplotlib's settings are shared by all threads, and Jupyter answers a slider in
-# another thread than the one that runs a cell
-ONE_AT_A_TIME = threading.RLock()
 Arguments = ParamSpec("Arguments")
 
 
@@ -85,7 +81,7 @@ def in_one_style(
 
     @functools.wraps(draw)
     def styled(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Picture:
-        with ONE_AT_A_TIME, mpl.rc_context(STYLE):
+        with mpl.rc_context(STYLE):
             return draw(*args, **kwargs)
 
     return styled

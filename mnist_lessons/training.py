@@ -85,7 +85,8 @@ def fit(
         device: where to train; `None` leaves the model where it is.
         progress: show a progress bar and one line an epoch.
         live: in a notebook, draw loss and accuracy while the model trains; less than a
-            tenth of the time goes into drawing.
+            tenth of the time goes into drawing. A run of a second or two is drawn once,
+            at its end, which takes about a tenth of a second.
         on_epoch_end: called with each epoch's record; returning `True` stops the run.
 
     Raises:

@@ -161,7 +161,7 @@ def test_a_cnn_and_a_linear_model_fit_the_real_digits(some):
             r"models\['mine'\] is a Linear; expected",
         ),
         ("cnn", some_digits(), "models is a str; expected a trained model"),
-        (Reader(), LABELS, "no digits, but Tensor"),
+        (Reader(), LABELS, "expected digits, got Tensor"),
         (Reader(4), some_digits(), "Reader chooses among 4 classes, the digits have 3"),
     ],
 )
@@ -187,3 +187,24 @@ def test_without_a_live_kernel_there_is_a_still_matrix(explorer):
         "<confusion explorer; where it cannot react: "
         "<picture: Confusion matrix of 9 digits>>"
     )
+
+
+def test_a_model_that_cannot_answer_leaves_no_other_matrix_on_show():
+    explorer = ConfusionExplorer(
+        {"good": Reader(), "other": Reader(4), "broken": Diverged()}, some_digits()
+    )
+    for name, message in (("other", "among 4 classes"), ("broken", "not numbers")):
+        explorer._choice.value = name
+        assert message in explorer._message.value
+        assert sum(map(sum, explorer._table.counts)) == 0
+        assert explorer._table.cards == []
+        assert explorer._table.summary == f"{name} has no answers."
+    explorer._choice.value = "good"
+    assert explorer._message.value == ""
+    assert sum(map(sum, explorer._table.counts)) == 9
+    assert explorer._table.cards
+
+
+class Diverged(Reader):
+    def forward(self, images):
+        return super().forward(images) * float("nan")

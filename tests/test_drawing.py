@@ -1,8 +1,10 @@
 """The drawing pad: strokes and pictures become digits, and every model answers."""
 
+import asyncio
 import base64
 import io
 import json
+import threading
 
 import numpy as np
 import pytest
@@ -412,5 +414,37 @@ def test_what_are_no_models_is_refused(loaders, models, error, message):
 
 
 def test_what_are_no_digits_is_refused(linear):
-    with pytest.raises(TypeError, match="These are no digits"):
+    with pytest.raises(TypeError, match="expected digits, got Tensor"):
         DrawingPad(linear, torch.zeros(3, 28, 28))
+
+
+def test_a_model_whose_training_diverged_says_so_beside_the_others(linear, loaders):
+    broken = LinearModel()
+    with torch.no_grad():
+        broken.linear.weight.fill_(float("nan"))
+    pad = DrawingPad({"broken": broken, "fine": linear}, loaders.train)
+    assert list(pad.answers) == ["fine"]
+    assert "broken cannot answer. ValueError: its probabilities" in pad._message.value
+    assert DrawingPad(broken, loaders.train).answers == {}
+
+
+def test_a_drawing_is_answered_only_when_the_cell_that_trains_is_done(linear, loaders):
+    async def cell():
+        pad = DrawingPad(linear, loaders.train)
+        was_training = linear.train().training
+        draw = threading.Thread(target=pad.pad.set_trait, args=("request", 2.0))
+        draw.start()
+        draw.join()
+        assert linear.training
+        assert pad.pad.answer["request"] == 0
+        await asyncio.sleep(0.1)
+        assert pad.pad.answer["request"] == 2
+        return was_training
+
+    assert asyncio.run(cell())
+
+
+def test_a_pad_keeps_its_training_digits_as_bytes(pad, loaders):
+    assert pad._real.dtype == torch.uint8
+    grey = loaders.train.dataset.images[0, 0] * pad._digits.std + pad._digits.mean
+    assert torch.allclose(pad._real[0].reshape(28, 28) / 255, grey, atol=0.003)

@@ -5,6 +5,7 @@ import types
 import pytest
 
 from mnist_lessons import LinearModel, fit, live
+from mnist_lessons.history import Recorder
 from mnist_lessons.live import LiveChart
 
 
@@ -56,22 +57,72 @@ def test_it_is_drawn_while_training_goes_on(some, drawn, monkeypatch):
     assert "validation" not in alt_of(drawn[5])
 
 
-def test_drawing_waits_until_it_is_paid_for(monkeypatch, drawn):
-    clock = [0.0]
-    monkeypatch.setattr(live.time, "perf_counter", lambda: clock[0])
+@pytest.fixture
+def clock(monkeypatch):
+    """A clock that only a drawing moves, by half a second, and the test itself."""
+    now = [0.0]
+    monkeypatch.setattr(live.time, "perf_counter", lambda: now[0])
     real = live.draw_live
 
     def slow(*arguments):
-        clock[0] += 0.5  # seconds that one drawing takes
+        now[0] += 0.5
         return real(*arguments)
 
     monkeypatch.setattr(live, "draw_live", slow)
+    return now
+
+
+@pytest.mark.parametrize("seconds", [12, 20, 60])
+def test_drawing_stays_below_a_tenth_of_the_time(seconds, drawn, clock):
     chart = LiveChart(epochs=1, batches=2_000)
     for _ in range(2_000):
-        clock[0] += 0.01  # seconds for a batch: 20 in all
+        clock[0] += seconds / 2_000  # for a batch
         chart.after_batch(1.0, 0.5)
-    assert 2 <= len(drawn) <= 3
-    assert 0.5 * len(drawn) <= 0.1 * 20
+    chart.draw()
+    assert 0.5 * len(drawn) <= max(0.5, 0.1 * clock[0])
+    assert 0.5 * len(drawn) >= 0.05 * seconds  # and it is drawn nearly that often
+
+
+def test_a_short_run_is_drawn_once(drawn, clock):
+    chart = LiveChart(epochs=1, batches=20)
+    for _ in range(20):
+        clock[0] += 0.1
+        chart.after_batch(1.0, 0.5)
+    assert drawn == []
+    chart.draw()
+    assert len(drawn) == 1
+
+
+def test_a_point_is_the_mean_of_the_batches_since_the_one_before(monkeypatch, drawn):
+    curves = {}
+    real = live.draw_live
+    monkeypatch.setattr(
+        live,
+        "draw_live",
+        lambda known, epochs: curves.update(known) or real(known, epochs),
+    )
+    chart = LiveChart(epochs=2, batches=40)
+    for batch in range(80):
+        chart.after_batch(float(batch), None if batch < 2 else batch / 100)
+    chart.draw()
+    points = curves["training loss"]
+    assert len(points) == 40  # 20 an epoch, each of two batches
+    assert points[0] == (0.05, 0.5)
+    assert points[1] == (0.1, 2.5)
+    assert points[-1] == (2.0, 78.5)
+    shares = curves["training accuracy"]
+    assert len(shares) == 39  # not known in the first two batches
+    assert shares[0] == (0.1, 0.025)
+
+
+def test_the_axis_reaches_to_the_last_epoch_from_the_start():
+    curves = {f"{p} {v}": [] for p in ("training", "validation") for v in SCORES}
+    curves["training loss"] = [(0.1, 1.0)]
+    axes = live.draw_live(curves, 5).figure.axes
+    assert [axis.get_xlim() for axis in axes] == [(0, 5), (0, 5)]
+
+
+SCORES = ("loss", "accuracy")
 
 
 def test_without_a_notebook_nothing_is_drawn(some, drawn, monkeypatch, capsys):
@@ -94,6 +145,30 @@ def test_a_run_that_is_broken_off_shows_what_there_was(some, drawn, capsys):
     assert history.by_hand
     assert "training loss" in alt_of(drawn[-1])
     assert "Stopped by hand" in capsys.readouterr().out
+
+
+def test_what_stopped_the_run_is_known_even_if_the_last_drawing_fails(
+    some, drawn, monkeypatch
+):
+    reached = []
+
+    def stop(_):
+        reached.append(recorder_of.history)
+        raise KeyboardInterrupt
+
+    real = Recorder.__enter__
+
+    def enter(recorder):
+        nonlocal recorder_of
+        recorder_of = recorder
+        return real(recorder)
+
+    recorder_of = None
+    monkeypatch.setattr(Recorder, "__enter__", enter)
+    monkeypatch.setattr(live, "draw_live", None)
+    with pytest.raises(TypeError):
+        train(some, on_epoch_end=stop)
+    assert "Stopped by hand" in reached[0].stopped
 
 
 def test_the_chart_does_not_change_what_is_learned(some, drawn):

@@ -1,6 +1,7 @@
 """That pictures show what they are given, and say so in words."""
 
 import io
+import math
 import re
 import warnings
 
@@ -12,7 +13,7 @@ from PIL import Image
 
 from mnist_lessons import plots
 from mnist_lessons.history import History, Score
-from mnist_lessons.picture import ORANGE
+from mnist_lessons.picture import BLUE, ORANGE
 
 IMAGES = torch.arange(3 * 784.0).reshape(3, 1, 28, 28)
 RECORD = {
@@ -470,3 +471,30 @@ def test_templates_of_a_run_stand_in_two_rows_of_five():
     sheet = plots.learning({"a": [(1, 1.0)]}, weights).figure.axes[1].images[0]
     found = torch.tensor(sheet.get_array())[::28, ::28]
     assert found.tolist() == [[0, 1, 2, 3, 4], [5, 6, 7, 8, 9]]
+
+
+def test_as_many_templates_as_classes_are_drawn_and_named():
+    weights = torch.ones(7, 784)
+    names = ["cat", "dog", "emu", "fox", "gnu", "hen", "ibex"]
+    losses = {"before": [(1, 3.0), (2, 2.0)], "now": [(1, 2.5), (2, 1.0)]}
+    left, right = plots.learning(losses, weights, names).figure.axes[:2]
+    assert [text.get_text() for text in right.texts] == names
+    assert right.images[0].get_array().shape == (56, 140)
+    guess = left.lines[2].get_ydata()[0]
+    assert guess == pytest.approx(math.log(7))
+    assert [line.get_linestyle() for line in left.lines[:2]] == ["--", "-"]
+    assert left.lines[1].get_color() == BLUE
+
+
+def test_the_last_run_stands_out_of_the_fitting_curves():
+    axes = plots.fitting({"wide": FITTED, "narrow": FITTED}, [10, 20]).figure.axes
+    for axis in axes:
+        colours = [line.get_color() for line in axis.lines]
+        assert colours[2:] == [BLUE, ORANGE]
+        assert BLUE not in colours[:2]
+        assert ORANGE not in colours[:2]
+
+
+def test_fitting_curves_without_a_single_point_are_drawn_empty():
+    nothing = {name: [] for name in FITTED}
+    assert "wide: no loss" in plots.fitting({"wide": nothing}, [10, 20]).alt

@@ -89,6 +89,7 @@ def test_the_tally_counts_what_was_predicted(predictions):
         "skipped: you -, the run B",
     ]
     assert tally._repr_html_().count("<tr>") == 5
+    assert "<p>2 of 3 predictions right.</p>" in tally._repr_html_()
     assert "<th>question</th>" in tally._repr_html_()
 
 
@@ -108,16 +109,58 @@ def test_a_run_that_does_not_decide_is_not_counted(predictions, holds, found):
     assert "You made no predictions" in repr(predictions.tally())
 
 
+def test_a_run_that_does_not_decide_after_one_that_did_leaves_the_tally(predictions):
+    predictions.ask("coin", "ABC").buttons.value = "B"
+    first = is_b(predictions)
+    predictions.compare("coin", A=True, B=True, C=False)
+    assert "You made no predictions" in repr(predictions.tally())
+    predictions.answer("coin", "C")  # too late, and the first line stays as it was
+    assert repr(first) == "✓ You predicted B, and so says the run."
+    is_b(predictions)
+    assert "coin: you B, the run B" in repr(predictions.tally())
+
+
+def test_every_line_of_a_question_follows_a_late_answer(predictions):
+    prompt = predictions.ask("coin", "ABC")
+    lines = [is_b(predictions), is_b(predictions)]
+    prompt.buttons.value = "C"
+    assert all("You said C afterwards" in repr(line) for line in lines)
+
+
+def test_options_keep_their_case_and_order(predictions):
+    assert predictions.ask("coin", "ba").buttons.options == ("b", "a")
+    predictions.answer("coin", "A")
+    line = predictions.compare("coin", a=True, b=False)
+    assert repr(line) == "✓ You predicted a, and so says the run."
+
+
+def test_a_name_with_quotes_gives_a_hint_that_can_be_pasted(predictions):
+    text = repr(predictions.ask('the "best" rate', "AB"))
+    eval(text.split("buttons: ")[1], {"predictions": predictions})
+    predictions.compare('the "best" rate', A=True, B=False)
+    assert "1 of 1" in repr(predictions.tally())
+
+
+def test_a_line_is_read_out_and_its_markup_is_harmless(predictions):
+    line = is_b(predictions)
+    assert line.view.value.startswith('<div role="status">')
+    line.value = "<script>"
+    assert "&lt;script&gt;" in line.view.value
+
+
 def test_what_makes_no_sense_is_refused(predictions):
     with pytest.raises(ValueError, match="options='A': give one letter for each"):
         predictions.ask("coin", "A")
     with pytest.raises(ValueError, match="options='AAB'"):
         predictions.ask("coin", "AAB")
+    with pytest.raises(TypeError, match="options=5: give a text"):
+        predictions.ask("coin", 5)
     with pytest.raises(ValueError, match="no question 'dice'.*none yet"):
         predictions.answer("dice", "A")
     predictions.ask("coin", "AB")
-    with pytest.raises(ValueError, match="'C' is not among the options A, B"):
-        predictions.answer("coin", "C")
+    for letter in ("C", "AB", "", 5):
+        with pytest.raises(ValueError, match=f"{letter!r} is not among the options A"):
+            predictions.answer("coin", letter)
     with pytest.raises(ValueError, match="'coin' has the options A, B, not A, B, C"):
         is_b(predictions)
 

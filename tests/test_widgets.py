@@ -1,11 +1,15 @@
 """The interactive pieces without a browser: what they compute, draw and say."""
 
 import asyncio
+import functools
+import math
+import threading
 
 import pytest
 import torch
 
 from mnist_lessons import CNN, MLP, plots, widgets
+from mnist_lessons.data import Digits
 from mnist_lessons.widgets import base, training
 from mnist_lessons.widgets.base import VIEW, Shown
 
@@ -26,6 +30,8 @@ class Counter(widgets.Interactive):
         if self.slider.value == 3:
             raise ArithmeticError("3 <is> too many")
         self.drawn.append(self.slider.value)
+        self.message = message_of(self)
+        self.thread = threading.get_ident()
 
 
 AXES = {"xlabel": "x", "ylabel": "y"}
@@ -84,6 +90,42 @@ def test_of_quick_changes_only_the_last_counts():
     assert message_of(counter) == ""
 
 
+def test_the_busy_text_shows_until_the_work_is_done():
+    counter = Counter()
+    counter.slider.value = 2
+    assert "Counting ..." in counter.message
+    assert message_of(counter) == ""
+
+
+def test_a_reaction_waits_for_the_running_cell_and_then_runs_in_its_thread():
+    async def cell():
+        counter = Counter()
+        answer = counter.reacting(counter.count)
+        for what in ((setattr, counter.slider, "value", 2), (answer,)):
+            click = threading.Thread(target=what[0], args=what[1:])
+            click.start()
+            click.join()
+        assert counter.drawn == []  # both were asked for while the cell runs
+        assert "Counting ..." not in message_of(counter)
+        await asyncio.sleep(2 * base.WAIT)
+        assert counter.drawn == [2, 2]
+        assert counter.thread == threading.get_ident()
+
+    asyncio.run(cell())
+
+
+def test_a_slider_reports_when_it_is_let_go():
+    slider = base.slider("size", [1, 2_000], 1)
+    assert not slider.continuous_update
+    assert slider.options == (("1", 1), ("2,000", 2_000))
+
+
+def test_every_piece_carries_its_class_for_styles_and_keys():
+    counter = Counter()
+    assert "mnist-lessons" in counter.view._dom_classes
+    assert any(isinstance(part, base.Access) for part in counter.view.children)
+
+
 def test_a_start_that_is_not_on_the_slider_is_refused():
     with pytest.raises(ValueError, match="rate: 0.5 is not on the slider.*0.1, 1"):
         base.slider("rate", [0.1, 1], 0.5)
@@ -92,8 +134,10 @@ def test_a_start_that_is_not_on_the_slider_is_refused():
 def test_what_is_no_digits_is_refused(loaders):
     assert base.digits_of(loaders.valid) is loaders.valid.dataset
     assert base.digits_of(loaders.valid.dataset) is loaders.valid.dataset
-    with pytest.raises(TypeError, match="These are no digits, but list"):
+    with pytest.raises(TypeError, match="expected digits, got list. Give a loader"):
         base.digits_of([1, 2])
+    with pytest.raises(ValueError, match="no digits in it"):
+        base.digits_of(training._first(loaders.valid.dataset, 0))
 
 
 # the pieces
@@ -121,20 +165,20 @@ def test_too_small_good_and_too_large_a_rate_can_be_told_apart(rates):
     scores = {}
     for rate in (0.0001, 0.03, 10):
         rates.slider.value = rate
-        scores[rate] = rates._runs[rate]["score"]
+        scores[rate] = rates._runs[f"rate {rate:g}"]["score"]
     assert scores[0.0001].accuracy < 0.3  # measured: 7 %
     assert scores[0.03].accuracy > 0.7  # measured: 86 %
     assert scores[10].loss > 5 > 10 * scores[0.03].loss / 2
 
 
 def test_a_rate_is_trained_once_and_gives_the_same_again(rates, some, monkeypatch):
-    first = rates._runs[0.03]
+    first = rates._runs["rate 0.03"]
     rates.slider.value = 0.1
     monkeypatch.setattr(training, "fit", None)
     rates.slider.value = 0.03
     assert "Learning rate 0.03" in message_of(rates)
     monkeypatch.undo()
-    again = widgets.LearningRate(some(2_000), some(500))._runs[0.03]
+    again = widgets.LearningRate(some(2_000), some(500))._runs["rate 0.03"]
     assert torch.equal(first["weights"], again["weights"])
 
 
@@ -146,6 +190,50 @@ def test_a_piece_leaves_the_random_numbers_of_the_notebook_alone(some):
     widgets.FittingCurves(some(600), some(500)).size.value = 100
     widgets.BatchExplorer(some(600)).next.click()
     assert torch.equal(torch.rand(5), expected)
+
+
+def test_a_run_that_diverges_is_told_and_drawn_without_a_loss(some):
+    digits = some(600).dataset
+    images = digits.images.clone()  # the same tensor serves the other tests
+    images[3] = math.nan
+    broken = Digits(images, digits.labels, digits.classes, digits.mean, digits.std)
+    rates = widgets.LearningRate(broken, some(200))
+    assert "The loss became nan in batch" in message_of(rates)
+    assert "rate 0.03: " in alt_of(rates)
+    rates.slider.value = 0.1
+    assert "Learning rate 0.1: The loss became nan" in message_of(rates)
+
+
+def test_a_rate_means_sgd_from_the_same_weights_in_the_same_order(some, monkeypatch):
+    calls = []
+    monkeypatch.setattr(
+        training,
+        "fit",
+        lambda model, loader, fit=training.fit, **options: (
+            calls.append((model.linear.weight.clone(), [*loader], options))
+            or fit(model, loader, **options)
+        ),
+    )
+    rates = widgets.LearningRate(some(400), some(200))
+    torch.manual_seed(5)
+    rates.slider.value = 0.1
+    (start, batches, options), (other_start, other_batches, others) = calls
+    assert torch.equal(start, other_start)
+    assert all(
+        torch.equal(labels, others)
+        for (_, labels), (_, others) in zip(batches, other_batches, strict=True)
+    )
+    assert options["optimizer"] is others["optimizer"] is torch.optim.SGD
+    assert (options["lr"], others["lr"], options["epochs"]) == (0.03, 0.1, 1)
+
+
+def test_a_piece_takes_as_many_classes_as_there_are(some):
+    few = training._first(some(400).dataset, 400)
+    few.classes = [*few.classes, "ten", "eleven"]
+    rates = widgets.LearningRate(few, few)
+    assert rates._runs["rate 0.03"]["weights"].shape == (12, 784)
+    assert "12 templates" in alt_of(rates)
+    widgets.FittingCurves(few, few)  # nothing in it complains
 
 
 @pytest.fixture
@@ -183,6 +271,53 @@ def test_each_slider_of_the_fitting_curves_reaches_the_network(curves, monkeypat
     assert "3 hidden layers of 16, dropout 0.5, 1,000 digits" in alt_of(curves)
     curves.depth.value = 0
     assert built[-1] == ((), 0.5, 10)
+
+
+def test_the_curves_of_the_run_before_stay_and_no_run_is_done_twice(
+    curves, monkeypatch
+):
+    first, name = curves._last, "1 hidden layer of 128, dropout 0.0, 1,000 digits"
+    curves.width.value = 128
+    assert f"{first}: at the end" in alt_of(curves)
+    assert f"{name}: at the end" in alt_of(curves)
+    shown = last_run(curves)
+    assert f"{shown['valid_accuracy'][-1]:.1%} on validation" in message_of(curves)
+    assert f"{shown['train_accuracy'][-1]:.1%} right on tr" in message_of(curves)
+    labels = [line.get_label() for line in curves.picture.figure.axes[1].lines]
+    assert labels[1:] == ["the run before", "training", "validation"]
+    monkeypatch.setattr(training, "fit", None)
+    curves.width.value = 64
+    assert message_of(curves) != ""
+    assert "fit" not in message_of(curves)
+    seen = curves.picture.figure.axes[0].lines[-1].get_xdata()
+    assert list(seen) == [2_000 * (place + 1) for place in range(8)]
+
+
+def test_fitting_curves_offer_no_more_digits_than_there_are(some):
+    curves = widgets.FittingCurves(some(350), some(200))
+    assert [size for _, size in curves.size.options] == [100, 300]
+    assert curves.size.value == 300
+    few = widgets.FittingCurves(training._first(some(60).dataset, 60), some(200))
+    assert [size for _, size in few.size.options] == [60]
+
+
+def test_fitting_curves_that_diverge_are_told_and_the_next_run_is_drawn(
+    some, monkeypatch
+):
+    broken = functools.partial(training.fit)
+
+    def diverge(*arguments, **options):
+        return broken(*arguments, **options | {"lr": 1e30})
+
+    curves = widgets.FittingCurves(some(600), some(200))
+    monkeypatch.setattr(training, "fit", diverge)
+    curves.width.value = 4
+    assert "The loss became" in message_of(curves)
+    assert "hidden layer of 4, dropout 0.0, 300 digits: no loss" in alt_of(curves)
+    monkeypatch.undo()
+    curves.width.value = 8
+    assert "hidden layer of 8" in alt_of(curves)
+    assert "right on training" in message_of(curves)
 
 
 def test_few_digits_come_again_until_the_round_is_full(some):
@@ -231,14 +366,47 @@ def test_the_batch_is_as_large_as_chosen_and_the_next_one_differs(some):
     assert "5 batches an epoch" in message_of(explorer)
     assert "392 KiB" in message_of(explorer)
     first = explorer.batch
+    order = torch.randperm(600, generator=torch.Generator().manual_seed(0))
+    dataset = some(600).dataset
+    assert torch.allclose(first, dataset.images[order[:128]], atol=1e-5)
     explorer.next.click()
-    assert not torch.equal(explorer.batch, first)
+    assert torch.allclose(explorer.batch, dataset.images[order[128:256]], atol=1e-5)
     for _ in range(4):  # 600 digits are four batches of 128 and a smaller one
         explorer.next.click()
     assert torch.equal(explorer.batch, first)
+    explorer.size.value = 32
+    for _ in range(18):  # 600 digits are 18 full batches and one of 24
+        explorer.next.click()
+    assert explorer.batch.shape[0] == 24
+    explorer.next.click()
+    assert torch.equal(explorer.batch, first[:32])
     explorer.size.value = 8
     assert "Shape (8, 1, 28, 28)" in message_of(explorer)
     assert "75 batches" in message_of(explorer)
+
+
+def test_an_epoch_that_divides_evenly_ends_with_a_full_batch(some):
+    explorer = widgets.BatchExplorer(some(64))
+    explorer.size.value = 32
+    first = explorer.batch
+    for _ in range(2):
+        explorer.next.click()
+    assert torch.equal(explorer.batch, first)
+
+
+def test_quick_presses_of_next_all_count_and_are_drawn_once(some, monkeypatch):
+    explorer = widgets.BatchExplorer(some(600))
+    drawn = []
+    monkeypatch.setattr(explorer, "_draw", lambda: drawn.append(1) or explorer.picture)
+
+    async def press():
+        for _ in range(3):
+            explorer.next.click()
+        await asyncio.sleep(2 * base.WAIT)
+
+    asyncio.run(press())
+    assert explorer._start == 3 * 128
+    assert len(drawn) == 1
 
 
 def test_a_kernel_is_taken_from_the_list_or_typed(some):
@@ -252,6 +420,49 @@ def test_a_kernel_is_taken_from_the_list_or_typed(some):
     assert workshop.preset.value == "your own"
     assert workshop.kernel.sum() == 3
     assert "The map goes from 0 to 3" in alt_of(workshop)
+    workshop.numbers.set_state({"values": [0, 0, 0, 0, 5, 0, 0, 0, 0]})
+    assert "The map goes from 0 to 5" in alt_of(workshop)
+
+
+def test_blur_is_a_mean_and_leave_as_it_is_leaves_it(some):
+    workshop = widgets.FilterWorkshop(some(20))
+    digit = some(20).dataset
+    image = digit.images[0, 0] * digit.std + digit.mean
+    workshop.preset.value = "leave as it is"
+    drawn = workshop.picture.figure.axes[2].images[0].get_array()
+    assert torch.allclose(torch.tensor(drawn), image[1:-1, 1:-1], atol=1e-5)
+    workshop.preset.value = "blur"
+    drawn = workshop.picture.figure.axes[2].images[0].get_array()
+    assert drawn.max() <= 1
+    assert float(drawn[5, 5]) == pytest.approx(float(image[5:8, 5:8].mean()), rel=0.2)
+
+
+def test_each_change_is_drawn_once(some, monkeypatch):
+    workshop, drawn = widgets.FilterWorkshop(some(20)), []
+    monkeypatch.setattr(workshop, "_draw", lambda: drawn.append(1) or workshop.picture)
+    workshop.preset.value = "blur"
+    assert len(drawn) == 1
+    workshop.numbers.values = [1.0] * 9
+    assert len(drawn) == 2
+    workshop.numbers.values = [2.0] * 9
+    assert len(drawn) == 3
+
+
+@pytest.mark.parametrize("value", [1e308, -2e6, math.nan])
+def test_a_weight_that_cannot_be_computed_with_is_refused(some, value):
+    workshop = widgets.FilterWorkshop(some(20))
+    before = workshop.picture
+    workshop.numbers.values = [value, 0, 0, 0, 0, 0, 0, 0, 0]
+    assert "must lie between -1,000,000 and 1,000,000" in message_of(workshop)
+    assert workshop.picture is before
+    workshop.numbers.values = [1.0] * 9
+    assert message_of(workshop) == ""
+
+
+@pytest.mark.parametrize("index", [-1, 20, "3"])
+def test_a_digit_that_is_not_there_is_refused(some, index):
+    with pytest.raises(ValueError, match="give a whole number from 0 to 19"):
+        widgets.FilterWorkshop(some(20), index=index)
 
 
 def test_learned_kernels_can_be_chosen_and_not_edited(some):
@@ -262,8 +473,8 @@ def test_learned_kernels_can_be_chosen_and_not_edited(some):
     assert torch.equal(workshop.kernel, first.weight[2, 0])
     assert not workshop.numbers.editable
     image = some(20).dataset.images[7:8]
-    lowest = first(image)[0, 2].min().item()
-    assert f"The map goes from {lowest:.2g}" in alt_of(workshop)
+    inside = first(image)[0, 2, 1:-1, 1:-1]
+    assert f"from {inside.min():.2g} to {inside.max():.2g}" in alt_of(workshop)
     workshop.preset.value = "blur"
     assert workshop.numbers.editable
 
@@ -278,3 +489,8 @@ def test_another_digit_gives_another_map(some):
 def test_a_model_without_convolutions_has_no_kernels(some):
     with pytest.raises(ValueError, match="MLP has no convolution.*Give a CNN"):
         widgets.FilterWorkshop(some(20), MLP())
+    for layer in (torch.nn.Conv2d(3, 4, 3), torch.nn.Conv2d(1, 4, 29)):
+        with pytest.raises(ValueError, match="Conv2d has no convolution over one chan"):
+            widgets.FilterWorkshop(some(20), layer)
+    with pytest.raises(TypeError, match="model is a int; expected a CNN"):
+        widgets.FilterWorkshop(some(20), 5)

@@ -1,6 +1,8 @@
 """Pictures of single experiments: the interactive pieces redraw them."""
 
+import math
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -36,19 +38,14 @@ def batch(images: Tensor, name: str, *, most: int = 128) -> Picture:
     shown = as_grids(images[:most])
     # side by side as one image, since an axes for each digit would take a second
     columns = max(1, round((2 * len(shown)) ** 0.5))  # about twice as wide as high
-    rows = -(-len(shown) // columns)
-    sheet = torch.full((columns * rows, 28, 28), float("nan"))
-    sheet[: len(shown)] = shown
-    sheet = (
-        sheet.reshape(rows, columns, 28, 28).transpose(1, 2).flatten(2).flatten(0, 1)
-    )
+    sheet = _side_by_side(shown, columns, filler=float("nan"))
     figure = Figure(figsize=(9, 3.3))
     left, right = figure.subplots(1, 2, width_ratios=[1.5, 1])
     left.imshow(sheet.numpy(), vmin=-1, vmax=3, aspect="equal")
     left.axis("off")
     left.set_title(f"{len(shown)} of {len(images)} digits, {name}")
-    values = images.flatten()
-    right.hist(values.tolist()[: 784 * most], bins=40, color=BLUE)
+    values = images.flatten().cpu()
+    right.hist(values.numpy(), bins=40, color=BLUE)
     right.axvline(float(values.mean()), color=ORANGE, linestyle="--")
     right.set(yscale="log", xlabel="pixel value", ylabel="pixels")
     right.set_title(f"mean (dashed) {values.mean():.2f}\ndeviation {values.std():.2f}")
@@ -62,7 +59,9 @@ def batch(images: Tensor, name: str, *, most: int = 128) -> Picture:
 
 @in_one_style
 def learning(
-    losses: Mapping[str, Sequence[tuple[int, float]]], weights: Tensor
+    losses: Mapping[str, Sequence[tuple[int, float]]],
+    weights: Tensor,
+    classes: Sequence[str] = tuple("0123456789"),
 ) -> Picture:
     """Draw loss against batch, and the templates that the last of the runs learned.
 
@@ -70,7 +69,8 @@ def learning(
 
     Args:
         losses: the name of each run, and pairs (batch, loss); the last run stands out.
-        weights: (10, 784), those of the last run.
+        weights: (classes, 784), those of the last run.
+        classes: their names.
     """
     figure = Figure(figsize=(9.6, 3.3))
     left, right = figure.subplots(1, 2, width_ratios=[1, 1.35])
@@ -78,43 +78,47 @@ def learning(
     for name, points in losses.items():
         is_last = name == list(losses)[-1]
         color, style = (BLUE, "-") if is_last else (GREY, "--")
-        batches, heights = zip(*points, strict=True)
+        batches = [batch for batch, _ in points]
+        heights = [height for _, height in points]
         left.plot(batches, heights, style, color=color, label=name)
-        told.append(f"{name}: from {heights[0]:.3g} to {heights[-1]:.3g}")
-    left.axhline(2.303, color=BLACK, linewidth=1, linestyle=":")
-    left.text(1, 2.45, "blind guessing", size=9)
+        ends = f"from {heights[0]:.3g} to {heights[-1]:.3g}" if points else "no loss"
+        told.append(f"{name}: {ends}")
+    guessing = math.log(len(classes))
+    left.axhline(guessing, color=BLACK, linewidth=1, linestyle=":")
+    beside = left.get_yaxis_transform()
+    left.text(0.01, 1.06 * guessing, "blind guessing", size=9, transform=beside)
     left.set(xlabel="batch", ylabel="training loss", yscale="log", ylim=(0.2, 100))
     left.set_xlim(left=0)
     left.set_yticks([0.3, 1, 3, 10, 30, 100], ["0.3", "1", "3", "10", "30", "100"])
     left.minorticks_off()
     left.grid(axis="y")
     left.legend(loc="upper right", frameon=True, framealpha=0.9, edgecolor="none")
-    grids = as_grids(weights)
-    limit = float(grids.abs().max())
-    sheet = grids.reshape(2, 5, 28, 28).transpose(1, 2).reshape(56, 140)
+    sheet = _side_by_side(as_grids(weights).nan_to_num(), columns=5)
+    limit = max(float(sheet.abs().max()), 1e-6)
     drawn = right.imshow(sheet.numpy(), cmap="PuOr_r", vmin=-limit, vmax=limit)
-    for place in range(10):
-        right.text(28 * (place % 5) + 1, 28 * (place // 5) + 4, str(place), size=9)
+    for place, name in enumerate(classes):
+        right.text(28 * (place % 5) + 1, 28 * (place // 5) + 4, name, size=9)
     right.axis("off")
-    right.set_title(f"templates 0 to 9, weights up to {limit:.2g}")
+    right.set_title(
+        f"templates {classes[0]} to {classes[-1]}, weights up to {limit:.2g}"
+    )
     bar = figure.colorbar(drawn, ax=right, shrink=0.7, aspect=14, pad=0.01)
     bar.set_ticks([-limit, 0, limit], labels=["against", "0", "for"])
     return Picture(
         figure,
-        "Training loss against the batch, and the ten templates after the epoch. "
+        f"Training loss against the batch, and {len(classes)} templates afterwards. "
         f"{'; '.join(told)}. The largest weight is {limit:.2g}.",
     )
 
 
 @in_one_style
-def fitting(
-    curves: Mapping[str, Mapping[str, Sequence[float]]], seen: Sequence[float]
-) -> Picture:
+def fitting(curves: Mapping[str, Mapping[str, Any]], seen: Sequence[float]) -> Picture:
     """Draw loss and accuracy on training and validation digits; earlier runs in grey.
 
     Args:
         curves: the name of each run and its curves: `train_loss`, `valid_loss`,
-            `train_accuracy` and `valid_accuracy`. The last run stands out.
+            `train_accuracy` and `valid_accuracy`. The last run stands out. A run that
+            broke off has fewer points than the others, or none.
         seen: how many digits the network had seen at each point.
     """
     figure = Figure(figsize=(10.4, 3.5))
@@ -124,25 +128,30 @@ def fitting(
         is_last = name == list(curves)[-1]
         for axis, value in zip(axes, ("loss", "accuracy"), strict=True):
             train, valid = run[f"train_{value}"], run[f"valid_{value}"]
+            if not train:  # the run broke off in its first round
+                told.append(f"{name}: no {value}")
+                continue
             ends = f"{value} {train[-1]:.3g} on training, {valid[-1]:.3g} on validation"
             told.append(f"{name}: at the end {ends}")
+            at = seen[: len(train)]
             if is_last:
-                axis.plot(seen, train, "o-", color=BLUE, label="training")
-                axis.plot(seen, valid, "s--", color=ORANGE, label="validation")
+                axis.plot(at, train, "o-", color=BLUE, label="training")
+                axis.plot(at, valid, "s--", color=ORANGE, label="validation")
             else:
-                axis.plot(seen, train, "-", color=GREY, linewidth=1)
+                axis.plot(at, train, "-", color=GREY, linewidth=1)
                 label = "the run before"
-                axis.plot(seen, valid, "--", color=GREY, linewidth=1, label=label)
+                axis.plot(at, valid, "--", color=GREY, linewidth=1, label=label)
     # the same scales for most runs, wider ones for a run that would leave them
-    highest = max(max(run["valid_loss"] + run["train_loss"]) for run in curves.values())
-    lowest = min(min(run["valid_accuracy"]) for run in curves.values())
-    axes[0].set(ylabel="loss", ylim=(0, max(1.0, 1.05 * highest)))
+    losses = _values(curves, "train_loss") + _values(curves, "valid_loss")
+    lowest = min(_values(curves, "valid_accuracy"), default=1.0)
+    axes[0].set(ylabel="loss", ylim=(0, max(1.0, 1.05 * max(losses, default=0.0))))
     axes[1].set(ylabel="accuracy", ylim=(min(0.6, lowest - 0.05), 1.01))
     axes[1].yaxis.set_major_formatter(PercentFormatter(1.0))
     for axis in axes:
         axis.set(xlabel="digits seen")
         axis.grid(axis="y")
-    axes[1].legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
+    if axes[1].lines:
+        axes[1].legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
     figure.suptitle(list(curves)[-1], size=11)
     return Picture(
         figure,
@@ -157,7 +166,8 @@ def filtering(image: Tensor, kernel: Tensor, bias: float = 0.0) -> Picture:
 
     Args:
         image: (28, 28) or (1, 28, 28), 0 where there is no ink.
-        kernel: (height, width), 3x3 or 5x5.
+        kernel: (height, width), 3x3 or 5x5. It is moved a pixel at a time, only to
+            where all of it lies on the digit.
         bias: what is added to each value of the map.
     """
     image = as_grids(image).float()[0]
@@ -191,6 +201,19 @@ def filtering(image: Tensor, kernel: Tensor, bias: float = 0.0) -> Picture:
         f"ReLU. The map goes from {low} to {high}; "
         f"{(found > 0).float().mean():.0%} of it is above 0.",
     )
+
+
+def _side_by_side(grids: Tensor, columns: int, filler: float = 0.0) -> Tensor:
+    """Make one image, row by row, of (count, 28, 28)."""
+    rows = -(-len(grids) // columns)
+    sheet = torch.full((rows * columns, 28, 28), filler)
+    sheet[: len(grids)] = grids
+    return sheet.reshape(rows, columns, 28, 28).transpose(1, 2).flatten(2).flatten(0, 1)
+
+
+def _values(curves: Mapping[str, Mapping[str, Any]], name: str) -> list[float]:
+    finite = (value for run in curves.values() for value in run[name])
+    return [value for value in finite if math.isfinite(value)]
 
 
 def _draw_signed(axis: Axes, values: Tensor) -> None:

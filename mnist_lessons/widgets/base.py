@@ -9,6 +9,7 @@ import asyncio
 import base64
 import functools
 import html
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -53,28 +54,61 @@ class Interactive:
 
     def __init__(self, *parts: ipywidgets.Widget, picture: Picture) -> None:
         self.picture = picture
-        self._message = ipywidgets.HTML()
+        self._message, self._said = ipywidgets.HTML(), ""
         self._timer: asyncio.TimerHandle | None = None
+        self._loop, self._thread = _running_loop(), threading.get_ident()
         self.view = ipywidgets.VBox([*parts, Access(), self._message])
         self.view.add_class("mnist-lessons")
 
     def say(self, text: str, *, error: bool = False) -> None:
         """Show one line of text below the piece; screen readers read it out."""
+        self._said = text
         role = "alert" if error else "status"
         mark = "<b>✗</b> " if error else ""
         line = f'<div role="{role}">{mark}{html.escape(text)}</div>' if text else ""
         self._message.value = line
 
-    def reacting(self, function: Callable[[], Any]) -> Callable[..., None]:
-        """Turn a function into a callback that shows what goes wrong in it."""
+    def in_turn(self, function: Callable[..., None]) -> Callable[..., None]:
+        """Turn a function into a callback that waits until no cell is running.
+
+        JupyterLab answers clicks in another thread while a cell runs. A model that is
+        asked while that cell trains it would spoil the training; a slider that trains
+        would use up its random numbers.
+        """
 
         @functools.wraps(function)
-        def callback(*_: Any) -> None:
-            self.say("")
+        def callback(*args: Any) -> None:
+            if self._loop is None or threading.get_ident() == self._thread:
+                function(*args)
+            else:
+                self._loop.call_soon_threadsafe(function, *args)
+
+        return callback
+
+    def reacting(
+        self, function: Callable[[], Any], busy: str = ""
+    ) -> Callable[..., None]:
+        """Turn a function into a callback that shows what goes wrong in it.
+
+        Like `in_turn`, it waits until no cell is running. The `busy` text shows until
+        the function is done.
+        """
+
+        def react() -> None:
+            self.say(busy)
             try:
                 function()
             except Exception as error:
                 self.say(f"{type(error).__name__}: {error}", error=True)
+            else:
+                if self._said == busy:  # the function had nothing to say
+                    self.say("")
+
+        in_turn = self.in_turn(react)
+
+        def callback(*_: Any) -> None:
+            self.say(busy)
+            in_turn()
 
         return callback
 
@@ -86,18 +120,21 @@ class Interactive:
         Whoever holds an arrow key would otherwise wait for a training run a step. The
         `busy` text shows meanwhile.
         """
-        react = self.reacting(function)
+        react = self.reacting(function, busy)
+
+        def wait() -> None:
+            if self._timer:
+                self._timer.cancel()
+            if loop := _running_loop():
+                self._timer = loop.call_later(WAIT, react)
+            else:  # no kernel, so nothing that could wait
+                react()
+
+        in_turn = self.in_turn(wait)
 
         def callback(*_: Any) -> None:
             self.say(busy)
-            if self._timer:
-                self._timer.cancel()
-            try:
-                loop = asyncio.get_running_loop()
-            except RuntimeError:  # no kernel, so nothing that could wait
-                react()
-            else:
-                self._timer = loop.call_later(WAIT, react)
+            in_turn()
 
         return callback
 
@@ -162,15 +199,25 @@ def digits_of(source: Any) -> Digits:
     """Return the digits of a loader, or the digits themselves.
 
     Raises:
-        TypeError: they are neither, or there are none.
+        TypeError: they are neither.
+        ValueError: there are none.
     """
     digits = getattr(source, "dataset", source)
-    if isinstance(digits, Digits) and len(digits):
-        return digits
-    raise TypeError(
-        f"These are no digits, but {type(source).__name__}. Give a loader, such as "
-        "train of `train, valid, test = load_mnist()`, or its dataset."
-    )
+    if not isinstance(digits, Digits):
+        raise TypeError(
+            f"expected digits, got {type(source).__name__}. Give a loader, such as "
+            "train of `train, valid, test = load_mnist()`, or its dataset."
+        )
+    if not len(digits):
+        raise ValueError("There are no digits in it; give at least one.")
+    return digits
+
+
+def _running_loop() -> asyncio.AbstractEventLoop | None:
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None
 
 
 def named_models(models: Any) -> dict[str, DigitClassifier]:

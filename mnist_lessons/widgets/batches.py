@@ -21,6 +21,10 @@ class BatchExplorer(Interactive):
     Args:
         digits: training digits, `Digits` or a loader of them.
 
+    Raises:
+        TypeError: `digits` is something else.
+        ValueError: there are none.
+
     Attributes:
         size: digits in a batch.
         scaling: how the pixels are scaled.
@@ -47,9 +51,10 @@ class BatchExplorer(Interactive):
             self.size, self.scaling, self.next, self._shown, picture=picture
         )
         self.say(self._about())
+        self._redraw = self.reacting_soon(self._update)
         for control in (self.size, self.scaling):
-            control.observe(self.reacting_soon(self._update), names="value")
-        self.next.on_click(self.reacting(self._go_on))
+            control.observe(self._redraw, names="value")
+        self.next.on_click(self._go_on)
 
     @property
     def batch(self) -> Tensor:
@@ -64,11 +69,11 @@ class BatchExplorer(Interactive):
             "0 to 255": scaled * 255,
         }[self.scaling.value]
 
-    def _go_on(self) -> None:
+    def _go_on(self, _: Any) -> None:
         self._start += self.size.value
         if self._start >= len(self._order):
             self._start = 0
-        self._update()
+        self._redraw()
 
     def _update(self) -> None:
         self.picture = self._draw()

@@ -54,8 +54,9 @@ class ConfusionExplorer(Interactive):
 
     Raises:
         TypeError: `models` or `digits` is something else.
-        ValueError: there is no model, or one has another number of answers than there
-            are classes.
+        ValueError: there is no model or no digit, or the first model has another number
+            of answers than there are classes, or answers that are not numbers. Of a
+            later one the explorer says so when it is chosen.
 
     Attributes:
         counts: how often each label got each answer: int64, (classes, classes).
@@ -123,11 +124,20 @@ class ConfusionExplorer(Interactive):
                     f"{name} chooses among {answers.shape[1]} classes, the digits have "
                     f"{len(self._digits.classes)}; train it on digits like these."
                 )
+            if not answers.isfinite().all():
+                raise ValueError(
+                    f"The probabilities of {name} are not numbers, since its training "
+                    "diverged. Build it anew and train it with a smaller learning rate."
+                )
             self._known[name] = answers
         return self._known[name]
 
     def _open_model(self) -> None:
         classes = len(self._digits.classes)
+        with self._table.hold_sync():  # if the model fails, no other's answers stay
+            self._table.counts = [[0] * classes] * classes
+            self._table.summary = f"{self._choice.value} has no answers."
+            self._table.cards, self._table.told = [], ""
         pairs = self._labels * classes + self._probabilities.argmax(dim=1)
         self.counts = pairs.bincount(minlength=classes**2).reshape(classes, classes)
         count = len(self._labels)

@@ -93,7 +93,8 @@ class DrawingPad(Interactive):
     ) -> None:
         self._models, self._digits = named_models(models), digits_of(digits)
         some, self._labels = (part[:COMPARED].cpu() for part in self._digits.tensors)
-        self._real = (some * self._digits.std + self._digits.mean).flatten(1)
+        grey = (some * self._digits.std + self._digits.mean).flatten(1)
+        self._real = (255 * grey).round().to(torch.uint8)  # bytes: pads are never freed
         self._opened: Tensor | None = None  # the picture that is shown, if one is
         self._answers: list[Answer] = []
         self.pad = Pad(strokes=SEVEN)
@@ -104,8 +105,8 @@ class DrawingPad(Interactive):
             self.pad, picture=picture or still(steps, said, self._digits.classes)
         )
         self._update()
-        self.pad.observe(self._requested, "request")
-        self.pad.on_msg(self._received)
+        self.pad.observe(self.in_turn(self._requested), "request")
+        self.pad.on_msg(self.in_turn(self._received))
 
     @property
     def answers(self) -> dict[str, Tensor]:
@@ -239,6 +240,11 @@ class DrawingPad(Interactive):
                 f"it tells {len(probabilities)} classes apart, but the digits have "
                 f"{len(self._digits.classes)}. Give the digits that it was trained on."
             )
+        if not probabilities.isfinite().all():
+            raise ValueError(
+                "its probabilities are not numbers, since its training diverged. Build "
+                "it anew and train it with a smaller learning rate."
+            )
         return probabilities
 
     def _nearest(self, image: Tensor, answers: list[Answer]) -> list[Step]:
@@ -250,7 +256,7 @@ class DrawingPad(Interactive):
         if not said:
             return []
         label = int(said[-1].argmax())
-        same = self._real[self._labels == label]
+        same = self._real[self._labels == label] / 255
         if not len(same):
             return []
         best = int((same - image.flatten()).square().sum(dim=1).argmin())

@@ -14,6 +14,7 @@ from mnist_lessons.picture import Picture
 from mnist_lessons.widgets.base import Interactive, Shown, digits_of
 
 OWN = "your own"
+LARGEST = 1_000_000  # of a weight; far larger ones are too large for float32
 KERNELS = {
     "upright edges": [1.0, 0, -1, 2, 0, -2, 1, 0, -1],
     "level edges": [1.0, 2, 1, 0, 0, 0, -1, -2, -1],
@@ -41,15 +42,19 @@ class FilterWorkshop(Interactive):
     Args:
         digits: `Digits` or a loader of them; a number chooses one.
         model: a network whose first convolution gives the learned kernels.
-        index: the digit to begin with.
+        index: the digit to begin with, counted from 0.
 
     Attributes:
         preset: a drop-down list of kernels.
         number: which of the digits is shown.
         kernel: the kernel, (3, 3), or as large as the network's.
 
+    A learned kernel's map is drawn without the padding and the stride of its layer.
+
     Raises:
-        ValueError: the model has no convolution over one channel.
+        TypeError: `digits` or `model` is something else.
+        ValueError: the model has no convolution over one channel, or one whose kernel
+            is larger than a digit; there is no digit with that index.
     """
 
     about = "a kernel to edit, and what it finds in a digit"
@@ -58,6 +63,11 @@ class FilterWorkshop(Interactive):
         self, digits: Any, model: nn.Module | None = None, index: int = 0
     ) -> None:
         self._digits = digits_of(digits)
+        if index not in range(len(self._digits)):
+            raise ValueError(
+                f"index={index!r}: give a whole number from 0 to "
+                f"{len(self._digits) - 1:,}."
+            )
         self._learned = {} if model is None else _kernels_of(model)
         self.preset = ipywidgets.Dropdown(
             options=[*KERNELS, OWN, *self._learned], description="kernel"
@@ -69,7 +79,8 @@ class FilterWorkshop(Interactive):
         picture = self._draw()
         self._shown = Shown(picture)
         controls = ipywidgets.VBox([self.preset, self.number])
-        top = ipywidgets.HBox([self.numbers, controls])
+        wrapped = ipywidgets.Layout(flex_flow="row wrap")
+        top = ipywidgets.HBox([self.numbers, controls], layout=wrapped)
         super().__init__(top, self._shown, picture=picture)
         self.preset.observe(self.reacting(self._take_preset), names="value")
         self.numbers.observe(self.reacting(self._take_numbers), names="values")
@@ -91,9 +102,12 @@ class FilterWorkshop(Interactive):
         self._update()
 
     def _take_numbers(self) -> None:
-        if self.numbers.values != KERNELS.get(self.preset.value):
-            self.preset.value = OWN
-        self._update()
+        if not all(abs(value) <= LARGEST for value in self.numbers.values):
+            raise ValueError(f"a weight must lie between -{LARGEST:,} and {LARGEST:,}")
+        if self.preset.value == OWN:
+            self._update()
+        elif self.numbers.values != KERNELS[self.preset.value]:
+            self.preset.value = OWN  # and that draws
 
     def _update(self) -> None:
         self.picture = self._draw()
@@ -109,11 +123,14 @@ class FilterWorkshop(Interactive):
 
 
 def _kernels_of(model: nn.Module) -> dict[str, tuple[Tensor, float]]:
+    if not isinstance(model, nn.Module):
+        raise TypeError(f"model is a {type(model).__name__}; expected a CNN, or None.")
     first = next((m for m in model.modules() if isinstance(m, nn.Conv2d)), None)
-    if first is None or first.in_channels != 1:
+    if first is None or first.in_channels != 1 or max(first.kernel_size) > 28:
         raise ValueError(
-            f"{type(model).__name__} has no convolution over one channel, so there "
-            "are no learned kernels. Give a CNN, or no model."
+            f"{type(model).__name__} has no convolution over one channel that fits "
+            "into 28x28 pixels, so there are no learned kernels to show. Give a CNN, "
+            "or no model."
         )
     weights = first.weight.detach().cpu()[:, 0]
     biases = [0.0] * len(weights) if first.bias is None else first.bias.tolist()

@@ -1,6 +1,7 @@
 """Questions that are answered before the run, and a tally of the answers."""
 
 import html
+import json
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,8 +16,9 @@ class _Question:
 
     options: str
     answer: str | None = None
-    counted: str | None = None  # the answer at the time of the run
+    counted: str | None = None  # the answer when the run first decided it
     outcome: str | None = None
+    decided: bool = False  # whether the newest run has an outcome
     shown: list["_Line"] = field(default_factory=list)
 
 
@@ -44,8 +46,11 @@ class Predictions:
             options: one letter each, such as "ABC".
 
         Raises:
+            TypeError: `options` is no text.
             ValueError: there are fewer than two options, or one of them twice.
         """
+        if not isinstance(options, str):
+            raise TypeError(f"options={options!r}: give a text, such as 'ABC'.")
         if len(options) < 2 or len(set(options)) < len(options):
             raise ValueError(
                 f"options={options!r}: give one letter for each option, such as 'ABC'."
@@ -66,11 +71,12 @@ class Predictions:
         if question is None:
             asked = ", ".join(map(repr, self._questions)) or "none yet"
             raise ValueError(f"There is no question {name!r}. Asked so far: {asked}.")
-        if letter.upper() not in question.options:
+        options = {option.upper(): option for option in question.options}
+        if str(letter).upper() not in options:
             raise ValueError(
                 f"{letter!r} is not among the options {', '.join(question.options)}."
             )
-        question.answer = letter.upper()
+        question.answer = options[str(letter).upper()]
         for line in question.shown:
             line.value = self._told(question)
 
@@ -81,8 +87,8 @@ class Predictions:
             name: the question.
             holds: for each option, whether the run bears it out.
 
-        Where not exactly one of them holds, it says so: something was changed, or the
-        run is an unusual one.
+        Where not exactly one of them holds, it says so, and the tally leaves the
+        question out: something was changed, or the run is an unusual one.
 
         Raises:
             ValueError: the options are others than those of the question.
@@ -97,11 +103,12 @@ class Predictions:
             )
         true = [letter for letter, is_so in holds.items() if is_so]
         if len(true) != 1:
+            question.decided = False
             found = " and ".join(true) or "none of the options"
             return _Line(f"The run says {found}, so it does not decide the question.")
         if question.outcome is None:
             question.counted = question.answer
-        question.outcome = true[0]
+        question.outcome, question.decided = true[0], True
         line = _Line(self._told(question))
         question.shown.append(line)
         return line
@@ -109,17 +116,15 @@ class Predictions:
     def tally(self) -> "_Tally":
         """Show all questions whose outcome is known, and how many were right."""
         rows = [
-            (name, question.counted or "-", question.outcome)
+            (name, question.counted or "-", str(question.outcome))
             for name, question in self._questions.items()
-            if question.outcome
+            if question.decided
         ]
         return _Tally(rows)
 
     @staticmethod
     def _told(question: _Question) -> str:
         said, true = question.counted, question.outcome
-        if true is None:
-            return ""
         if said is None:
             late = f" (You said {question.answer} afterwards.)"
             late = late if question.answer else ""
@@ -161,7 +166,8 @@ class _Prompt(_AsText):
         super().__init__(
             row,
             f"Your prediction, {name}: {letters}?\n"
-            f'Without buttons: predictions.answer("{name}", "{options[0]}")',
+            "Without buttons: predictions.answer("
+            f"{json.dumps(name, ensure_ascii=False)}, {json.dumps(options[0])})",
         )
 
 

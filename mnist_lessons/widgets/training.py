@@ -4,6 +4,7 @@ import functools
 from collections.abc import Callable
 from typing import Any, ParamSpec, TypeVar
 
+import ipywidgets
 import torch
 from torch.utils.data import BatchSampler, DataLoader, RandomSampler
 
@@ -39,7 +40,54 @@ def with_own_seed(
     return seeded
 
 
-class LearningRate(Interactive):
+class _Retraining(Interactive):
+    """Sliders that train anew. Each setting is trained once and then remembered."""
+
+    def __init__(self, *sliders: ipywidgets.SelectionSlider) -> None:
+        self._runs: dict[str, dict[str, Any]] = {}
+        self._last = ""
+        picture = self._redraw()
+        self._shown = Shown(picture)
+        super().__init__(*sliders, self._shown, picture=picture)
+        self.say(self._verdict)
+        train_again = self.reacting_soon(self._update, busy="Training ...")
+        for one in sliders:
+            one.observe(train_again, names="value")
+
+    def _update(self) -> None:
+        self.picture = self._redraw()
+        self._shown.show(self.picture)
+        self.say(self._verdict)
+
+    def _redraw(self) -> Picture:
+        name = self._name
+        if name not in self._runs:
+            self._runs[name] = self._run()
+        before = {self._last: self._runs[self._last]} if self._last else {}
+        before.pop(name, None)
+        self._last = name
+        return self._draw(before | {name: self._runs[name]})
+
+    @property
+    def _name(self) -> str:
+        """What the sliders say, in words."""
+        raise NotImplementedError
+
+    @property
+    def _verdict(self) -> str:
+        """One sentence about the run that is on show."""
+        raise NotImplementedError
+
+    def _run(self) -> dict[str, Any]:
+        """Train a model as the sliders say."""
+        raise NotImplementedError
+
+    def _draw(self, runs: dict[str, dict[str, Any]]) -> Picture:
+        """Draw the run before, if there is another, and the one on show, the last."""
+        raise NotImplementedError
+
+
+class LearningRate(_Retraining):
     """A slider that trains the linear model for an epoch with SGD and draws the run.
 
     Every position starts from the same weights and takes the digits in the same order;
@@ -50,6 +98,10 @@ class LearningRate(Interactive):
         valid: the digits to score each model on.
         rate: where the slider starts; one of `RATES`.
 
+    Raises:
+        TypeError: `train` or `valid` is something else.
+        ValueError: one of them is empty, or `rate` is not on the slider.
+
     Attributes:
         slider: the learning rate.
     """
@@ -58,39 +110,27 @@ class LearningRate(Interactive):
 
     def __init__(self, train: Any, valid: Any, rate: float = 0.03) -> None:
         self._train, self._valid = digits_of(train), digits_of(valid)
-        self._runs: dict[float, dict[str, Any]] = {}
-        self._last: float | None = None
         self.slider = slider("learning rate", RATES, rate)
-        picture = self._redraw()
-        self._shown = Shown(picture)
-        super().__init__(self.slider, self._shown, picture=picture)
-        self.say(self._verdict)
-        train_again = self.reacting_soon(self._update, busy="Training ...")
-        self.slider.observe(train_again, names="value")
+        super().__init__(self.slider)
 
-    def _update(self) -> None:
-        self.picture = self._redraw()
-        self._shown.show(self.picture)
-        self.say(self._verdict)
+    @property
+    def _name(self) -> str:
+        return f"rate {self.slider.value:g}"
 
-    def _redraw(self) -> Picture:
-        rate = self.slider.value
-        if rate not in self._runs:
-            self._runs[rate] = self._run(rate)
-        names = [self._last, rate] if self._last not in (None, rate) else [rate]
-        self._last = rate
-        losses = {f"rate {name:g}": self._runs[name]["losses"] for name in names}
-        return plots.learning(losses, self._runs[rate]["weights"])
+    @property
+    def _verdict(self) -> str:
+        run = self._runs[self._name]
+        return f"Learning {self._name}: {run['stopped'] or run['score']}."
 
     @with_own_seed
-    def _run(self, rate: float) -> dict[str, Any]:
+    def _run(self) -> dict[str, Any]:
         model = LinearModel(len(self._train.classes))
         loader = make_loader(self._train, 128, shuffle=True)
         history = fit(
             model,
             loader,
             epochs=1,
-            lr=rate,
+            lr=self.slider.value,
             optimizer=torch.optim.SGD,
             log_every=max(1, len(loader) // 80),
             progress=False,
@@ -99,15 +139,16 @@ class LearningRate(Interactive):
             "losses": history.batches,
             "weights": model.linear.weight.detach(),
             "score": evaluate(model, make_loader(self._valid, 1_000, shuffle=False)),
+            "stopped": (history.stopped or "").rstrip("."),
         }
 
-    @property
-    def _verdict(self) -> str:
-        rate = self.slider.value
-        return f"Learning rate {rate:g}: {self._runs[rate]['score']}."
+    def _draw(self, runs: dict[str, dict[str, Any]]) -> Picture:
+        losses = {name: run["losses"] for name, run in runs.items()}
+        weights = runs[self._name]["weights"]
+        return plots.learning(losses, weights, self._train.classes)
 
 
-class FittingCurves(Interactive):
+class FittingCurves(_Retraining):
     """Sliders for an MLP and the number of its training digits, and its curves.
 
     Each network sees 32,000 digits in all, however few different ones there are.
@@ -118,46 +159,45 @@ class FittingCurves(Interactive):
         train: the digits to take training digits from, `Digits` or a loader of them.
         valid: the first 2,000 of these are the validation digits.
 
+    Raises:
+        TypeError: `train` or `valid` is something else.
+        ValueError: one of them is empty.
+
     Attributes:
-        width, depth, dropout, size: the four sliders; `size` counts training digits.
+        width, depth, dropout, size: the four sliders; `size` counts training digits and
+            goes up to 10,000, or to as many as there are.
     """
 
     about = "sliders for width, depth, dropout and training digits"
 
     def __init__(self, train: Any, valid: Any) -> None:
         self._train, self._valid = digits_of(train), digits_of(valid)
-        self._runs: dict[str, dict[str, list[float]]] = {}
-        self._last: str | None = None
+        count = len(self._train)
+        sizes = [size for size in SIZES if size <= count] or [count]
         self.width = slider("width", WIDTHS, 64)
         self.depth = slider("hidden layers", [0, 1, 2, 3], 1)
         self.dropout = slider("dropout", DROPOUTS, 0.0)
-        self.size = slider("training digits", SIZES, 1_000)
-        sliders = [self.width, self.depth, self.dropout, self.size]
-        picture = self._redraw()
-        self._shown = Shown(picture)
-        super().__init__(*sliders, self._shown, picture=picture)
-        train_again = self.reacting_soon(self._update, busy="Training ...")
-        for one in sliders:
-            one.observe(train_again, names="value")
+        start = 1_000 if 1_000 in sizes else sizes[-1]
+        self.size = slider("training digits", sizes, start)
+        super().__init__(self.width, self.depth, self.dropout, self.size)
 
-    def _update(self) -> None:
-        self.picture = self._redraw()
-        self._shown.show(self.picture)
-
-    def _redraw(self) -> Picture:
+    @property
+    def _name(self) -> str:
         depth = self.depth.value
         layers = f"{depth} hidden layer{'s' * (depth > 1)} of {self.width.value}"
         layers = layers if depth else "no hidden layer"
-        name = f"{layers}, dropout {self.dropout.value}, {self.size.value:,} digits"
-        if name not in self._runs:
-            self._runs[name] = self._run()
-        names = [self._last, name] if self._last not in (None, name) else [name]
-        self._last = name
-        seen = [ROUND * (number + 1) for number in range(ROUNDS)]
-        return plots.fitting({name: self._runs[name] for name in names}, seen)
+        return f"{layers}, dropout {self.dropout.value}, {self.size.value:,} digits"
+
+    @property
+    def _verdict(self) -> str:
+        run = self._runs[self._name]
+        if run["stopped"]:
+            return str(run["stopped"])
+        right = [f"{run[f'{pile}_accuracy'][-1]:.1%}" for pile in ("train", "valid")]
+        return f"At the end {right[0]} right on training, {right[1]} on validation."
 
     @with_own_seed
-    def _run(self) -> dict[str, list[float]]:
+    def _run(self) -> dict[str, Any]:
         train, valid = _first(self._train, self.size.value), _first(self._valid, 2_000)
         model = MLP(
             (self.width.value,) * self.depth.value,
@@ -168,15 +208,17 @@ class FittingCurves(Interactive):
             "train": make_loader(_first(train, 2_000), 1_000, shuffle=False),
             "valid": make_loader(valid, 1_000, shuffle=False),
         }
-        found: dict[str, list[float]] = {}
+        found: dict[str, Any] = {
+            f"{pile}_{value}": [] for pile in piles for value in ("loss", "accuracy")
+        }
 
         def score(_: Any) -> None:
             for pile, loader in piles.items():
                 result = evaluate(model, loader)
-                found.setdefault(f"{pile}_loss", []).append(result["loss"])
-                found.setdefault(f"{pile}_accuracy", []).append(result.accuracy)
+                found[f"{pile}_loss"].append(result["loss"])
+                found[f"{pile}_accuracy"].append(result.accuracy)
 
-        fit(
+        history = fit(
             model,
             _rounds(train),
             epochs=ROUNDS,
@@ -184,7 +226,11 @@ class FittingCurves(Interactive):
             progress=False,
             on_epoch_end=score,
         )
-        return found
+        return found | {"stopped": history.stopped}
+
+    def _draw(self, runs: dict[str, dict[str, Any]]) -> Picture:
+        seen = [ROUND * (number + 1) for number in range(ROUNDS)]
+        return plots.fitting(runs, seen)
 
 
 def _first(digits: Digits, count: int) -> Digits:
