@@ -128,7 +128,7 @@ def test_a_prediction_before_the_run_is_compared_and_counted(scratch):
     notebook.page.wait_for_timeout(500)
     notebook.keyboard.press("Shift+Enter")  # which runs the question again
     notebook.wait_until_idle()
-    assert notebook.pieces().get_by_role("radio", name="B").is_checked()
+    expect(notebook.pieces().get_by_role("radio", name="B")).to_be_checked()
     told = notebook.run_code(
         'print(predictions.compare("the coin", A=True, B=False))\n'
         "print(predictions.tally())"
