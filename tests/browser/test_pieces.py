@@ -113,22 +113,20 @@ def test_an_exported_piece_is_a_still_picture(block):
     assert "widget-view" not in page
 
 
-PREDICT = """
-from mnist_lessons.widgets import Predictions
-
-predictions = Predictions()
-predictions.ask("the coin", "AB")
-"""
+PREDICT = [
+    "from mnist_lessons.widgets import Predictions\npredictions = Predictions()",
+    'predictions.ask("the coin", "AB")',
+]
 
 
 def test_a_prediction_before_the_run_is_compared_and_counted(scratch):
-    notebook = scratch(PREDICT)
+    notebook = scratch(*PREDICT)
     notebook.run_all()
     notebook.pieces().get_by_role("radio", name="B").check()
     notebook.page.wait_for_timeout(500)
     notebook.keyboard.press("Shift+Enter")  # which runs the question again
     notebook.wait_until_idle()
-    expect(notebook.pieces().get_by_role("radio", name="B")).to_be_checked()
+    notebook.pieces().get_by_role("radio", name="B", checked=True).wait_for()
     told = notebook.run_code(
         'print(predictions.compare("the coin", A=True, B=False))\n'
         "print(predictions.tally())"
