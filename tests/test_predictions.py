@@ -73,7 +73,7 @@ def test_an_answer_can_be_given_without_buttons(predictions):
 
 
 def test_the_tally_counts_what_was_predicted(predictions):
-    for name, letter in [("one", "A"), ("two", "B"), ("three", "B")]:
+    for name, letter in [("one", "A"), ("two", "B"), ("three", "C")]:
         predictions.ask(name, "ABC")
         predictions.answer(name, letter)
         is_b(predictions, name)
@@ -82,14 +82,14 @@ def test_the_tally_counts_what_was_predicted(predictions):
     predictions.ask("not run", "ABC")
     tally = predictions.tally()
     assert repr(tally).splitlines() == [
-        "2 of 3 predictions right.",
+        "1 of 3 predictions right.",
         "one: you A, the run B",
         "two: you B, the run B",
-        "three: you B, the run B",
+        "three: you C, the run B",
         "skipped: you -, the run B",
     ]
     assert tally._repr_html_().count("<tr>") == 5
-    assert "<p>2 of 3 predictions right.</p>" in tally._repr_html_()
+    assert "<p>1 of 3 predictions right.</p>" in tally._repr_html_()
     assert "<th>question</th>" in tally._repr_html_()
 
 
