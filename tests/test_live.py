@@ -1,12 +1,15 @@
 """The chart that `fit` redraws while it trains."""
 
 import types
+import warnings
 
 import pytest
 
 from mnist_lessons import LinearModel, fit, live
 from mnist_lessons.history import Recorder
 from mnist_lessons.live import LiveChart
+
+SCORES = ("loss", "accuracy")
 
 
 @pytest.fixture
@@ -118,11 +121,9 @@ def test_a_point_is_the_mean_of_the_batches_since_the_one_before(monkeypatch, dr
 def test_the_axis_reaches_to_the_last_epoch_from_the_start():
     curves = {f"{p} {v}": [] for p in ("training", "validation") for v in SCORES}
     curves["training loss"] = [(0.1, 1.0)]
-    axes = live.draw_live(curves, 5).figure.axes
+    with warnings.catch_warnings(action="error"):  # a legend without names warns
+        axes = live.draw_live(curves, 5).figure.axes
     assert [axis.get_xlim() for axis in axes] == [(0, 5), (0, 5)]
-
-
-SCORES = ("loss", "accuracy")
 
 
 def test_without_a_notebook_nothing_is_drawn(some, drawn, monkeypatch, capsys):
