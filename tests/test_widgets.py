@@ -114,6 +114,15 @@ def test_a_reaction_waits_for_the_running_cell_and_then_runs_in_its_thread():
     asyncio.run(cell())
 
 
+def test_a_reaction_to_the_cell_itself_comes_at_once():
+    async def cell():
+        counter = Counter()
+        counter.reacting(counter.count)()
+        return counter.drawn
+
+    assert asyncio.run(cell()) == [1]
+
+
 def test_a_slider_reports_when_it_is_let_go():
     slider = base.slider("size", [1, 2_000], 1)
     assert not slider.continuous_update
