@@ -237,12 +237,16 @@ def test_a_rate_means_sgd_from_the_same_weights_in_the_same_order(some, monkeypa
 
 
 def test_a_piece_takes_as_many_classes_as_there_are(some):
-    few = training._first(some(400).dataset, 400)
-    few.classes = [*few.classes, "ten", "eleven"]
+    digits = some(400).dataset
+    names = [*digits.classes, "ten", "eleven"]
+    labels = digits.labels.clone()
+    few = Digits(digits.images, labels, names, digits.mean, digits.std)
     rates = widgets.LearningRate(few, few)
     assert rates._runs["rate 0.03"]["weights"].shape == (12, 784)
     assert "12 templates" in alt_of(rates)
-    widgets.FittingCurves(few, few)  # nothing in it complains
+    few.labels[:40] = 11  # which a network of ten answers could not learn
+    fitted = widgets.FittingCurves(few, few)
+    assert "right on training" in message_of(fitted)
 
 
 @pytest.fixture
@@ -294,6 +298,7 @@ def test_the_curves_of_the_run_before_stay_and_no_run_is_done_twice(
     assert f"{shown['train_accuracy'][-1]:.1%} right on tr" in message_of(curves)
     labels = [line.get_label() for line in curves.picture.figure.axes[1].lines]
     assert labels[1:] == ["the run before", "training", "validation"]
+    assert curves.picture.figure.get_suptitle() == name
     monkeypatch.setattr(training, "fit", None)
     curves.width.value = 64
     assert message_of(curves) != ""
