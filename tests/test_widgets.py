@@ -118,7 +118,7 @@ def test_a_reaction_to_the_cell_itself_comes_at_once():
     async def cell():
         counter = Counter()
         counter.reacting(counter.count)()
-        return counter.drawn
+        return list(counter.drawn)
 
     assert asyncio.run(cell()) == [1]
 
