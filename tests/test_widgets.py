@@ -481,6 +481,7 @@ def test_a_digit_that_is_not_there_is_refused(some, index):
 
 def test_learned_kernels_can_be_chosen_and_not_edited(some):
     model = CNN(channels=(4, 8))
+    model.features[0].bias.data.fill_(0.5)
     workshop = widgets.FilterWorkshop(some(20), model, index=7)
     workshop.preset.value = "learned 3"
     first = model.features[0]
