@@ -111,6 +111,7 @@ def test_the_workflow_runs_the_same_script_on_three_systems_and_two_pythons():
 def test_ci_finds_the_programs_of_an_environment_on_windows_too():
     script = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
     assert "/Scripts" in script
-    assert "\r" not in script
+    attributes = (ROOT / ".gitattributes").read_text(encoding="utf-8")
+    assert "* text=auto eol=lf" in attributes.splitlines()  # bash needs it
     lines = [line for line in script.splitlines() if "/bin/" in line]
     assert lines == ["#!/usr/bin/env bash"]
