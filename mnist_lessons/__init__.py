@@ -10,6 +10,8 @@ from mnist_lessons.models import CNN, MLP, DigitClassifier, LinearModel
 from mnist_lessons.training import evaluate, fit, pick_device, seed_everything
 from mnist_lessons.tuning import tune
 
+__version__ = "0.1.0"  # the only place
+
 __all__ = [
     "CNN",
     "MLP",

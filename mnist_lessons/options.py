@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from mnist_lessons import __version__
 from mnist_lessons import helptexts as texts
 from mnist_lessons.models import DigitClassifier
 from mnist_lessons.processes import rank
@@ -130,6 +131,7 @@ def make_parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
+    parser.add_argument("--version", action="version", version=__version__)
     group = parser.add_subparsers(dest="command", metavar="command", required=True)
 
     def command(name: str) -> argparse.ArgumentParser:

@@ -5,9 +5,12 @@ import hashlib
 import http.server
 import io
 import os
+import shutil
 import signal
 import socket
 import struct
+import subprocess
+import sys
 import threading
 import zipfile
 from pathlib import Path
@@ -51,6 +54,62 @@ def run(capsys):
         return status, printed.out, printed.err
 
     return call
+
+
+@pytest.fixture(scope="session")
+def project_files():
+    """All files that git tracks, or would track once they are added."""
+    if not (ROOT / ".git").exists() or not shutil.which("git"):
+        pytest.skip("only git tells which files are the project's own")
+    # a checkout may belong to somebody else, as in a container: git reads it only so
+    git = ["git", "-c", "safe.directory=*", "ls-files", "-z"]
+    listed = subprocess.run(
+        [*git, "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        capture_output=True,
+        check=True,
+    )
+    names = listed.stdout.decode().split("\0")
+    return [path for name in names if name and (path := ROOT / name).is_file()]
+
+
+@pytest.fixture(scope="session")
+def built(tmp_path_factory):
+    """A folder with the sdist, and the wheel that was made from it."""
+    folder = tmp_path_factory.mktemp("dist")
+    command = ["build", "--no-isolation", "--outdir", str(folder), str(ROOT)]
+    python(*command)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def installed(built, tmp_path_factory):
+    """A folder that holds nothing but the installed wheel, to put on PYTHONPATH."""
+    folder = tmp_path_factory.mktemp("site")
+    (wheel,) = built.glob("*.whl")
+    python(
+        "pip",
+        "install",
+        "--quiet",
+        "--no-index",
+        "--no-deps",
+        "--target",
+        folder,
+        wheel,
+    )
+    return folder
+
+
+def python(*command, **options):
+    """Run `python -m` with these words; return what it printed."""
+    done = subprocess.run(
+        [sys.executable, "-m", *map(str, command)],
+        capture_output=True,
+        encoding="utf-8",
+        **options,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
 
 
 @pytest.fixture(scope="session")

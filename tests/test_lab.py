@@ -104,7 +104,7 @@ def test_without_lessons_the_message_says_what_to_do(monkeypatch, tmp_path, caps
     assert command_line.main(["lab"]) == 1
     message = capsys.readouterr().err
     assert "01_data.ipynb" in message
-    assert "cd mnist-lessons" in message
+    assert "change into its folder" in message
 
 
 def test_other_options_reach_jupyterlab(monkeypatch):
