@@ -65,9 +65,8 @@ def convert(path: Path, kind: str, outputs: bool = True) -> str:
 
 def without_solutions(nb: NotebookNode, resources: Resources) -> tuple:
     """Take the folded solutions out; the hints and the checks stay."""
-    exercises_of(
-        nb.cells
-    )  # a solution in an unusual place would not be found: complain
+    # it complains of a solution in an unusual place, which would not be found below
+    exercises_of(nb.cells)
     for cell in nb.cells:
         if cell.cell_type == "markdown" and SOLUTION.search(cell.source):
             cell.source = SOLUTION.sub("", cell.source).rstrip()
