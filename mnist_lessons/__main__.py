@@ -29,6 +29,8 @@ from mnist_lessons.checkpoints import ModelFileError
 from mnist_lessons.data import Loaders
 from mnist_lessons.distributed import fit_together
 from mnist_lessons.files import DataFileError
+from mnist_lessons.handouts.command import run_handout
+from mnist_lessons.handouts.exercises import HandoutError
 from mnist_lessons.history import History
 from mnist_lessons.images import as_text, read_digit
 from mnist_lessons.lab import run_lab
@@ -196,6 +198,7 @@ COMMANDS = {
     "evaluate": run_evaluate,
     "predict": run_predict,
     "tune": run_tune,
+    "handout": run_handout,
 }
 ERRORS = (
     CommandError,
@@ -204,6 +207,7 @@ ERRORS = (
     ImageError,
     StudyError,
     TeamError,
+    HandoutError,
     OSError,
 )
 

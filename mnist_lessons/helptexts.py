@@ -1,6 +1,7 @@
 """What `python -m mnist_lessons --help` and the --help of its commands say."""
 
 from mnist_lessons import lab
+from mnist_lessons.handouts import command as handout
 
 ABOUT = """\
 Deep learning on the MNIST digits, in notebooks and from the command line.
@@ -122,5 +123,11 @@ COMMANDS = {
         "search for good settings",
         TUNE_HELP,
         TUNE_EXAMPLES,
+    ),
+    "handout": (
+        "LESSON [LESSON ...] [options]",
+        "write a lesson without or with its solutions",
+        handout.HELP,
+        handout.EXAMPLES,
     ),
 }

@@ -5,6 +5,11 @@ import sys
 from pathlib import Path
 
 FIRST_LESSON = "01_data.ipynb"
+NO_LESSONS = (
+    f"Found no {FIRST_LESSON}. The lessons lie in the folder notebooks/ of the "
+    "project, not in the installed package.\nGet the project as its README "
+    "says, change into its folder (cd mnist-lessons) and run this again."
+)
 
 HELP = """\
 Start JupyterLab on the lessons and open lesson 1.
@@ -25,12 +30,7 @@ def run_lab(options: list[str]) -> int:
     """Start JupyterLab in this process; it returns when the server is stopped."""
     folder = find_lessons()
     if folder is None:
-        print(
-            f"Found no {FIRST_LESSON}. The lessons lie in the folder notebooks/ of the "
-            "project, not in the installed package.\nGet the project as its README "
-            "says, change into its folder (cd mnist-lessons) and run this again.",
-            file=sys.stderr,
-        )
+        print(NO_LESSONS, file=sys.stderr)
         return 1
     # here, because the import takes a second that --help need not wait for
     from jupyterlab.labapp import LabApp  # type: ignore[import-untyped]

@@ -192,6 +192,7 @@ def make_parser() -> argparse.ArgumentParser:
     predict.add_argument("images", metavar="IMAGE", nargs="+", help="picture files")
 
     _add_tune(command("tune"))
+    _add_handout(command("handout"))
     return parser
 
 
@@ -218,6 +219,22 @@ def _add_tune(parser: argparse.ArgumentParser) -> None:
     # a search with several workers starts each of them with it
     option("--worker", type=number, help=argparse.SUPPRESS)
     _add_common(parser)
+
+
+def _add_handout(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("lessons", metavar="LESSON", nargs="+", help="see above")
+    option = parser.add_mutually_exclusive_group().add_argument
+    parser.set_defaults(kind="handout")
+    say = "write NN_name_solved.ipynb instead of NN_name_handout.ipynb"
+    option("--solutions", dest="kind", action="store_const", const="solved", help=say)
+    say = "write NN_name_skeleton.ipynb and NN_name_cues.md, and print the cue sheet"
+    option("--skeleton", dest="kind", action="store_const", const="skeleton", help=say)
+    option = parser.add_argument
+    say = "leave the outputs out (with --solutions nothing is executed then)"
+    option("--no-outputs", dest="outputs", action="store_false", help=say)
+    say = "write into this folder, made if it is missing (the current one)"
+    option("--out", type=Path, metavar="FOLDER", default=Path(), help=say)
+    option("--force", action="store_true", help="replace files that are there already")
 
 
 def _add_common(parser: argparse.ArgumentParser) -> None:

@@ -8,14 +8,15 @@ from pathlib import Path
 import nbformat
 import pytest
 import torch
-from nbclient import NotebookClient
 
 from mnist_lessons import checks, evaluate, fit
+from mnist_lessons.handouts import command
+from mnist_lessons.handouts.exercises import exercises_of
 
 NOTEBOOKS = Path(__file__).resolve().parent.parent / "notebooks"
 LESSONS = sorted(NOTEBOOKS.glob("[0-9][0-9]_*.ipynb"))
-TAGS = {"setup", "exercise", "check", "nbval-ignore-output"}
-FENCE = re.compile(r"^```python\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+TAGS = {"setup", "exercise", "check", "live", "nbval-ignore-output"}
+WIDGET = "application/vnd.jupyter.widget-view+json"
 
 SHUT = """
 import mnist_lessons, mnist_lessons.data
@@ -63,22 +64,6 @@ def python_of(cell):
 
 def images_of(cell):
     return [o for o in cell.outputs if "image/png" in o.get("data", {})]
-
-
-def exercises_of(cells):
-    """Yield three cells an exercise: stub, check, hints with the solution."""
-    for number, cell in enumerate(cells):
-        if "exercise" in tags_of(cell):
-            yield cells[number : number + 3]
-
-
-def solution_in(cell):
-    """Return the code in the one fold of a cell that is called Solution."""
-    folds = re.findall(r"<details>(.*?)</details>", cell.source, re.DOTALL)
-    (fold,) = [f for f in folds if "<summary>Solution</summary>" in f]
-    (code,) = FENCE.findall(fold)
-    assert len(FENCE.findall(cell.source)) == 1
-    return code
 
 
 def test_there_are_lessons_in_a_row_from_one():
@@ -278,9 +263,7 @@ def test_each_piece_is_explained_and_leaves_a_still_picture(path):
 def test_no_stored_output_refers_to_a_widget_that_is_gone(path):
     for cell in code_of(read(path)):
         for output in cell.outputs:
-            assert "application/vnd.jupyter.widget-view+json" not in output.get(
-                "data", {}
-            )
+            assert WIDGET not in output.get("data", {})
 
 
 @every_lesson
@@ -294,9 +277,9 @@ def test_links_lead_to_files_that_exist(path):
 @every_lesson
 def test_an_exercise_has_a_stub_a_check_and_a_folded_solution(path):
     cells = read(path)
-    exercises = list(exercises_of(cells))
+    exercises = exercises_of(cells)
     assert len(exercises) >= 3
-    for stub, check, answer in exercises:
+    for stub, check, answer, solution in exercises:
         assert "..." in stub.source
         python_of(stub)
         assert tags_of(check) == {"check"}
@@ -305,7 +288,7 @@ def test_an_exercise_has_a_stub_a_check_and_a_folded_solution(path):
         (shown,) = check.outputs
         assert shown.data["text/plain"] == repr(checks.NOT_TRIED)
         assert answer.source.startswith("<details><summary>Hint")
-        assert "..." not in solution_in(answer)
+        assert "..." not in solution
     total = sum("check" in tags_of(cell) for cell in cells)
     assert total == len(exercises)
 
@@ -314,7 +297,7 @@ def test_an_exercise_has_a_stub_a_check_and_a_folded_solution(path):
 def test_nothing_but_the_check_depends_on_an_answer(path):
     cells = read(path)
     code = code_of(cells)
-    for stub, check, _ in exercises_of(cells):
+    for stub, check, *_ in exercises_of(cells):
         (statement,) = python_of(stub).body
         is_function = isinstance(statement, ast.FunctionDef)
         name = statement.name if is_function else statement.targets[0].id
@@ -326,22 +309,24 @@ def test_nothing_but_the_check_depends_on_an_answer(path):
 
 
 @every_lesson
-def test_the_folded_solutions_pass_their_checks(path):
-    """Put every solution into its cell, run the whole lesson, read the checks."""
+def test_the_folded_solutions_pass_their_checks(path, run, tmp_path, monkeypatch):
+    """Have the solved lesson written, which executes it all, and read its checks."""
     notebook = nbformat.read(path, as_version=4)
     if not path.name.startswith("05"):
         setup = next(n for n, c in enumerate(notebook.cells) if "setup" in tags_of(c))
         notebook.cells.insert(setup + 1, nbformat.v4.new_code_cell(SHUT))
-    for stub, _check, answer in exercises_of(notebook.cells):
-        stub.source = solution_in(answer)
-    place = {"metadata": {"path": NOTEBOOKS}}
-    client = NotebookClient(notebook, timeout=300, resources=place)
-    client.widget_registry = {}  # else nbclient may wait for ever (its issue 312)
-    client.execute()
+    nbformat.write(notebook, tmp_path / path.name)
+    monkeypatch.setattr(command, "find_lessons", lambda: tmp_path)
+    monkeypatch.chdir(tmp_path)
+    assert run(f"handout {path.stem} --solutions")[0] == 0
+    solved = read(tmp_path / f"{path.stem}_solved.ipynb")
     shown = [
         cell.outputs[-1].data["text/plain"]
-        for cell in notebook.cells
+        for cell in solved
         if "check" in tags_of(cell)
     ]
-    assert shown
+    assert len(shown) == len(exercises_of(notebook.cells))
     assert all(text.startswith("✓ Right.") for text in shown), shown
+    for cell in code_of(solved):
+        assert not [o for o in cell.outputs if o.output_type == "error"]
+        assert not any(WIDGET in o.get("data", {}) for o in cell.outputs)

@@ -8,62 +8,16 @@ lesson with a failing cell stays as it was.
 """
 
 import argparse
-import re
 import sys
 import time
 from pathlib import Path
 
 import nbformat
-from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 
+from mnist_lessons.execution import execute, tidy
+
 NOTEBOOKS = Path(__file__).resolve().parent.parent / "notebooks"
-WIDGET = "application/vnd.jupyter.widget-view+json"
-METADATA = {
-    "kernelspec": {
-        "display_name": "Python 3",
-        "language": "python",
-        "name": "python3",
-    },
-    "language_info": {"name": "python"},
-}
-
-
-def execute(path: Path, timeout: int) -> nbformat.NotebookNode:
-    """Return the notebook with fresh outputs; raise when a cell fails."""
-    notebook = nbformat.read(path, as_version=4)
-    client = NotebookClient(
-        notebook,
-        timeout=timeout,
-        kernel_name="python3",
-        resources={"metadata": {"path": str(path.parent)}},
-        coalesce_streams=True,  # one output for text printed in several pieces
-        record_timing=False,
-        store_widget_state=False,
-    )
-    # nbclient follows what Output widgets print, and then may wait for ever (its issue
-    # 312); without this table the text lands in the cell's own output
-    client.widget_registry = {}
-    return client.execute()
-
-
-def tidy(notebook: nbformat.NotebookNode) -> None:
-    """Remove what would differ from run to run, or look wrong in a stored notebook."""
-    notebook.metadata.pop("widgets", None)
-    notebook.metadata.update(nbformat.from_dict(METADATA))
-    for cell in notebook.cells:
-        cell.metadata.pop("execution", None)
-        if cell.cell_type == "code":
-            cell.outputs = [o for o in cell.outputs if not is_progress_bar(o)]
-            for output in cell.outputs:
-                # what it refers to is gone; without it every reader shows the picture
-                output.get("data", {}).pop(WIDGET, None)
-
-
-def is_progress_bar(output: nbformat.NotebookNode) -> bool:
-    """Tell a tqdm bar, stored in its first state: a page shows it stuck at 0 %."""
-    data = output.get("data", {})
-    return WIDGET in data and bool(re.search(r"\d%\|", data.get("text/plain", "")))
 
 
 def main() -> int:
@@ -80,7 +34,8 @@ def main() -> int:
     for path in arguments.notebooks or sorted(NOTEBOOKS.glob("*.ipynb")):
         start = time.perf_counter()
         try:
-            notebook = execute(path.resolve(), arguments.timeout)
+            notebook = nbformat.read(path, as_version=4)
+            execute(notebook, path.resolve().parent, arguments.timeout)
         except (CellExecutionError, CellTimeoutError, DeadKernelError) as error:
             print(f"{path.name}: FAILED, nothing written\n{error}", file=sys.stderr)
             status = 1

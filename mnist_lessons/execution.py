@@ -1,0 +1,59 @@
+"""Executing a notebook, and leaving out of it what only makes it larger."""
+
+import re
+from pathlib import Path
+
+import nbformat
+from nbclient import NotebookClient
+
+WIDGET = "application/vnd.jupyter.widget-view+json"
+METADATA = {
+    "kernelspec": {
+        "display_name": "Python 3",
+        "language": "python",
+        "name": "python3",
+    },
+    "language_info": {"name": "python"},
+}
+
+
+def execute(notebook: nbformat.NotebookNode, folder: Path, timeout: int) -> None:
+    """Run all cells in a fresh kernel, in that folder, and store what they show.
+
+    Raises:
+        CellExecutionError: if a cell fails; of nbclient, as the next two.
+        CellTimeoutError: if a cell takes longer than `timeout` seconds.
+        DeadKernelError: if the kernel dies.
+    """
+    client = NotebookClient(
+        notebook,
+        timeout=timeout,
+        kernel_name="python3",
+        resources={"metadata": {"path": str(folder)}},
+        coalesce_streams=True,  # one output for text printed in several pieces
+        record_timing=False,
+        store_widget_state=False,
+    )
+    # nbclient follows what Output widgets print, and then may wait for ever (its issue
+    # 312); without this table the text lands in the cell's own output
+    client.widget_registry = {}
+    client.execute()
+
+
+def tidy(notebook: nbformat.NotebookNode) -> None:
+    """Remove what would differ from run to run, or look wrong in a stored notebook."""
+    notebook.metadata.pop("widgets", None)
+    notebook.metadata.update(nbformat.from_dict(METADATA))
+    for cell in notebook.cells:
+        cell.metadata.pop("execution", None)
+        if cell.cell_type == "code":
+            cell.outputs = [o for o in cell.outputs if not is_progress_bar(o)]
+            for output in cell.outputs:
+                # what it refers to is gone; without it every reader shows the picture
+                output.get("data", {}).pop(WIDGET, None)
+
+
+def is_progress_bar(output: nbformat.NotebookNode) -> bool:
+    """Tell a tqdm bar, stored in its first state: a page shows it stuck at 0 %."""
+    data = output.get("data", {})
+    return WIDGET in data and bool(re.search(r"\d%\|", data.get("text/plain", "")))

@@ -1,0 +1,108 @@
+"""`python -m mnist_lessons handout`: which lessons, what of them, and where to."""
+
+import argparse
+import re
+import sys
+import tempfile
+from pathlib import Path
+
+from mnist_lessons.handouts.exercises import HandoutError
+from mnist_lessons.lab import NO_LESSONS, find_lessons
+
+HELP = """\
+Write what you give to a class, or take to the front, made from the lessons:
+
+  (no option)   the lesson without solutions; hints and checks stay
+  --solutions   the lesson with the solutions in their cells, executed
+  --skeleton    the lesson to type live: the cells meant for that hold one comment, all
+                solutions and outputs are gone, and a cue sheet says for each such cell
+                what to type, the minutes it takes and the output to expect
+
+LESSON is 03, 3 or 03_mlp; several, or all. The lessons themselves stay as they are."""
+
+EXAMPLES = """\
+examples:
+  python -m mnist_lessons handout all --out handouts
+  python -m mnist_lessons handout 03 --no-outputs
+  python -m mnist_lessons handout 03 --solutions     about as long as the lesson runs
+  python -m mnist_lessons handout 03 --skeleton
+"""
+
+
+def run_handout(options: argparse.Namespace) -> int:
+    """Write the files that were asked for; return the exit status."""
+    folder = find_lessons()
+    if folder is None:
+        raise HandoutError(NO_LESSONS)
+    lessons = chosen(options.lessons, folder)
+    ready(options.out)
+    made = {path: options.out / f"{path.stem}_{options.kind}.ipynb" for path in lessons}
+    sheets = {path: options.out / f"{path.stem}_cues.md" for path in lessons}
+    targets = [*made.values(), *(sheets.values() if options.kind == "skeleton" else [])]
+    for target in targets:
+        if target.exists() and not options.force:
+            raise HandoutError(
+                f"{target} is there already, perhaps with changes of yours. Nothing "
+                "was written; --force replaces it, --out FOLDER writes elsewhere."
+            )
+    # here, because the import takes a second that the other commands need not wait for
+    from mnist_lessons.handouts.conversion import convert, read_lesson
+    from mnist_lessons.handouts.cues import cue_sheet
+
+    for path in lessons:
+        if options.kind == "solved" and options.outputs:
+            print(f"Running {path.stem} with its solutions ...", file=sys.stderr)
+        try:
+            text = convert(path, options.kind, options.outputs)
+            sheet = cue_sheet(read_lesson(path)) if options.kind == "skeleton" else ""
+        except HandoutError as error:
+            raise HandoutError(f"{path.name}: {error}.") from error
+        made[path].write_text(text, encoding="utf-8")
+        print(f"Wrote {made[path]}")
+        if sheet:
+            sheets[path].write_text(sheet, encoding="utf-8")
+            print(f"Wrote {sheets[path]}\n\n{sheet}")
+    return 0
+
+
+def chosen(names: list[str], folder: Path) -> list[Path]:
+    """Return the lessons with these names, each once.
+
+    Raises:
+        HandoutError: if there is no such lesson.
+    """
+    there = sorted(folder.glob("[0-9][0-9]_*.ipynb"))
+    lessons = {path.stem: path for path in there}
+    found = []
+    for name in names:
+        wanted = name.removesuffix(".ipynb")
+        number = f"{int(wanted):02}_" if re.fullmatch(r"[0-9]{1,2}", wanted) else None
+        matching = [
+            path
+            for stem, path in lessons.items()
+            if wanted in ("all", stem) or (number and stem.startswith(number))
+        ]
+        if not matching:
+            raise HandoutError(
+                f"There is no lesson {name}; there are {', '.join(lessons)}, and all."
+            )
+        found += matching
+    return list(dict.fromkeys(found))
+
+
+def ready(folder: Path) -> None:
+    """Make a folder if it is missing, and make sure that files can be written there.
+
+    Raises:
+        HandoutError: if it is a file, or cannot be made or written to.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=folder).close()
+    except FileExistsError as error:
+        raise HandoutError(f"{folder} is a file; --out needs a folder.") from error
+    except OSError as error:
+        raise HandoutError(
+            f"{folder.absolute()} cannot be written to ({error.strerror}); "
+            "--out FOLDER writes elsewhere."
+        ) from error
