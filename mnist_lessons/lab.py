@@ -49,14 +49,27 @@ def find_lessons() -> Path | None:
     return None
 
 
+def served_folder(lessons: Path) -> Path:
+    """Return the project's folder where the lessons lie in it, else their own.
+
+    The lessons link to the pages in docs/, and JupyterLab opens only what it serves.
+    """
+    project = lessons.parent
+    return project if (project / "docs" / "glossary.md").is_file() else lessons
+
+
 def lab_options(folder: Path, given: list[str]) -> list[str]:
     """Return options that make JupyterLab start without questions, then the given ones.
 
     Where both name the same option, the given one counts.
     """
+    names = {option.split("=")[0] for option in given}
+    # another folder is taken to hold copies of the lessons themselves
+    root = folder if "--notebook-dir" in names else served_folder(folder)
+    lesson = (folder / FIRST_LESSON).relative_to(root).as_posix()
     ours = [
-        f"--notebook-dir={folder}",
-        f"--LabApp.default_url=/lab/tree/{FIRST_LESSON}",
+        f"--notebook-dir={root}",
+        f"--LabApp.default_url=/lab/tree/{lesson}",
         "-y",  # Ctrl-C stops the server without asking
     ]
     if hasattr(os, "geteuid") and os.geteuid() == 0:
@@ -67,7 +80,6 @@ def lab_options(folder: Path, given: list[str]) -> list[str]:
     # another token the address stands in the log, which is then needed
     if "JUPYTER_TOKEN" not in os.environ and not any("token" in o for o in given):
         ours.append("--log-level=WARN")
-    names = {option.split("=")[0] for option in given}
     return [option for option in ours if option.split("=")[0] not in names] + given
 
 

@@ -37,6 +37,15 @@ def test_lab_serves_the_folder_and_opens_lesson_1(plain_machine, tmp_path):
     assert not {"--allow-root", "--no-browser"} & set(options)
 
 
+def test_lab_serves_the_pages_that_the_lessons_link_to(plain_machine):
+    lessons = lab.find_lessons()
+    options = lab.lab_options(lessons, [])
+    assert f"--notebook-dir={lessons.parent}" in options
+    assert "--LabApp.default_url=/lab/tree/notebooks/01_data.ipynb" in options
+    elsewhere = lab.lab_options(lessons, ["--notebook-dir=/copies"])
+    assert "--LabApp.default_url=/lab/tree/01_data.ipynb" in elsewhere
+
+
 def test_root_is_allowed_only_as_root(plain_machine, tmp_path):
     plain_machine.setattr(os, "geteuid", lambda: 0, raising=False)
     assert "--allow-root" in lab.lab_options(tmp_path, [])
@@ -152,10 +161,10 @@ def test_a_real_server_opens_lesson_1_and_stops(tmp_path):
         )
     try:
         host, path, token = wait_for_address(log, server)
-        assert path == "/lab/tree/01_data.ipynb"
+        assert path == "/lab/tree/notebooks/01_data.ipynb"
         page = urllib.request.urlopen(f"{host}{path}?{token}", timeout=120)
         assert b"jupyter-config-data" in page.read()
-        lesson = f"{host}/api/contents/01_data.ipynb?content=0&"
+        lesson = f"{host}/api/contents/notebooks/01_data.ipynb?content=0&"
         assert urllib.request.urlopen(lesson + token, timeout=120).status == 200
         with pytest.raises(urllib.error.HTTPError):  # the token is what protects it
             urllib.request.urlopen(lesson, timeout=120)

@@ -151,32 +151,6 @@ def test_links_to_colab_and_binder_name_files_that_exist():
     assert [name for name in named if not (ROOT / name).is_file()] == []
 
 
-def test_links_in_pages_lead_somewhere(project_files):
-    pages = [path for path in project_files if path.suffix == ".md"]
-    broken = []
-    for page in pages:
-        text = re.sub(
-            r"^```.*?^```", "", page.read_text(encoding="utf-8"), flags=re.M | re.S
-        )
-        for target in re.findall(r"\]\(([^)\s]+)\)", text):
-            if re.match(r"[a-z]+:", target):
-                continue
-            file, _, heading = target.partition("#")
-            linked = (page.parent / file).resolve() if file else page
-            if not linked.exists() or (heading and heading not in anchors(linked)):
-                broken.append(f"{page.relative_to(ROOT)}: {target}")
-    assert len(pages) >= 3
-    assert broken == []
-
-
-def anchors(page):
-    """The name by which a code host links each heading: words joined by dashes."""
-    headings = re.findall(r"^#+ (.*)$", page.read_text(encoding="utf-8"), re.MULTILINE)
-    return {
-        re.sub(r"[^\w -]", "", h.lower()).strip().replace(" ", "-") for h in headings
-    }
-
-
 def test_no_file_names_the_host_of_a_package_registry(project_files):
     # a course is installed behind mirrors too; names of hosts would lead past them
     hosts = ["pypi" + ".org", "pythonhosted" + ".org", "npmjs" + ".com"]
