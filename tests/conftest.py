@@ -18,7 +18,7 @@ import torch
 from torchvision import datasets
 
 import mnist_lessons.__main__ as command_line
-from mnist_lessons import load_mnist
+from mnist_lessons import files, load_mnist
 from mnist_lessons.data import DATASETS, Digits, make_loader
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -76,7 +76,8 @@ def some(loaders):
 
 @pytest.fixture
 def isolated(monkeypatch, tmp_path):
-    """No network, no cache but `tmp_path / "cache"`, no setting of the user's."""
+    """No network, no cache but `tmp_path / "cache"`, nothing of the user's machine."""
+    monkeypatch.setattr(files, "INSTALLED", {})
     monkeypatch.delenv("MNIST_LESSONS_DATA", raising=False)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setenv("no_proxy", "*")
