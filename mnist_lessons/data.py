@@ -245,7 +245,8 @@ def _as_tensors(data: datasets.MNIST) -> tuple[Tensor, Tensor]:
     """Return images in [0, 1], (count, 1, 28, 28), and labels, (count,)."""
     images, labels = data.data, data.targets
     if isinstance(data, datasets.EMNIST):
-        images = images.transpose(1, 2)  # EMNIST's files hold each image on its side
+        # EMNIST's files hold each image on its side
+        images = images.transpose(1, 2).contiguous()
     if labels.ndim == 2:
         labels = labels[:, 0]  # QMNIST: the class, then seven facts about the writer
     return images.unsqueeze(1).float().div_(255), labels.long()
