@@ -23,9 +23,9 @@ def few_digits(monkeypatch, loaders, some, tmp_path):
     """600 digits each; the arguments of `load_mnist` are kept in a list."""
     asked = []
 
-    def load(data_dir=None, batch_size=128, *, normalize=True, device=None, seed=0):
+    def load(data_dir=None, batch_size=128, *, normalize=True, seed=0, **others):
         asked.append({"data_dir": data_dir, "normalize": normalize, "seed": seed})
-        asked[-1] |= {"batch_size": batch_size, "device": device}
+        asked[-1] |= {"batch_size": batch_size, **others}
         parts = [some(600, n * 600, batch_size) for n in range(3)]
         return Loaders(*parts)
 
@@ -105,6 +105,7 @@ def test_train_hands_its_options_on(run, monkeypatch, few_digits):
             "seed": 5,
             "device": torch.device("cpu"),
             "normalize": True,
+            "dataset": "MNIST",
         }
     ]
 

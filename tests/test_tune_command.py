@@ -17,7 +17,7 @@ from mnist_lessons.tuning import command as tune_command
 
 @pytest.fixture(autouse=True)
 def few_digits(monkeypatch, some, tmp_path):
-    def load(data_dir=None, *, limit=None, device=None):
+    def load(data_dir=None, *, dataset="MNIST", limit=None, device=None):
         return Loaders(some(limit or 600), some(500, 1000), None)
 
     monkeypatch.setattr(tuning, "load_mnist", load)
