@@ -5,15 +5,21 @@ import os
 import shutil
 import zipfile
 
+import matplotlib as mpl
 import numpy as np
 import pytest
 import torch
 from conftest import ABSENT
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from torch.utils.data import TensorDataset
 from torchvision import datasets
 
-from mnist_lessons import files, load_mnist, packed, plots, sources
-from mnist_lessons.data import DATASETS
+from mnist_lessons import files, load_mnist, packed, plots, sources, tune
+from mnist_lessons.data import DATASETS, class_names
 from mnist_lessons.files import DataFileError
+from mnist_lessons.picture import STYLE
+from mnist_lessons.recipes import train_recipe
+from mnist_lessons.tuning.plans import Plan
 
 DEBIAN = sources.INSTALLED["FashionMNIST"]
 GZIPPED = ["MNIST", "FashionMNIST", "KMNIST", "QMNIST"]
@@ -222,4 +228,87 @@ def test_qmnists_labels_are_the_digits(tiny):
     train, _, _ = load_mnist(data.folder, dataset="QMNIST", valid_size=10)
     assert train.dataset.labels.shape == (50,)
     assert np.array_equal(train.dataset.labels.numpy(), data.labels["train"][:50])
-    assert plots.digits(train.dataset.images[:3], train.dataset.labels[:3])
+
+
+# many classes, and long names
+
+
+def test_emnist_balanced_has_47_classes_that_every_named_model_learns(tiny):
+    data = tiny("EMNIST-balanced")
+    loaders = load_mnist(data.folder, dataset="EMNIST-balanced", valid_size=10)
+    assert len(class_names("EMNIST-balanced")) == 47
+    assert loaders.classes == class_names("EMNIST-balanced")
+    for model in ("linear", "mlp", "cnn"):
+        net, history = train_recipe(model, {}, loaders.train.dataset, loaders.valid)
+        assert net.arguments["num_classes"] == 47
+        assert len(history.records) == 1
+    given, _ = train_recipe("linear", {"num_classes": 50}, loaders.train.dataset)
+    assert given.arguments["num_classes"] == 50
+    bare = TensorDataset(*loaders.train.dataset.tensors)  # says nothing of classes
+    assert train_recipe("linear", {}, bare)[0].arguments["num_classes"] == 10
+
+
+def test_an_unknown_set_has_no_class_names():
+    with pytest.raises(ValueError, match="dataset='EMNIST' is not known"):
+        class_names("EMNIST")
+
+
+def test_tune_searches_on_another_set(tiny):
+    data = tiny("EMNIST-balanced")
+    options = {"n_trials": 1, "epochs": 1, "progress": False, "device": "cpu"}
+    options |= {"data_dir": data.folder, "dataset": "EMNIST-balanced"}
+    with pytest.raises(ValueError, match="valid_size=10000"):  # 60 images are too few
+        tune("linear", **options)
+    with pytest.raises(ValueError, match="dataset='letters' is not known"):
+        tune("linear", **(options | {"dataset": "letters"}))
+    plan = Plan("linear", dataset="KMNIST")
+    assert plan.about["dataset"] == "KMNIST"
+
+
+def overlaps(texts, figure):
+    """Return the pairs of texts that touch in a figure that was laid out."""
+    renderer = figure.canvas.get_renderer()
+    boxes = [text.get_window_extent(renderer) for text in texts if text.get_text()]
+    assert len(boxes) > 2
+    return [(a, b) for i, a in enumerate(boxes) for b in boxes[:i] if a.overlaps(b)]
+
+
+def shown(picture):
+    """Return the figure, laid out as it is saved."""
+    FigureCanvasAgg(picture.figure)
+    with mpl.rc_context(STYLE):
+        picture.figure.canvas.draw()
+    return picture.figure
+
+
+@pytest.mark.parametrize("dataset", ["FashionMNIST", "EMNIST-balanced"])
+def test_no_two_names_overlap_in_a_confusion_matrix(dataset):
+    names = class_names(dataset)
+    labels = torch.arange(len(names)).repeat(20)
+    answers = labels.roll(3)
+    figure = shown(plots.confusion(labels, answers, names))
+    (axis,) = figure.axes
+    for texts in (axis.get_xticklabels(), axis.get_yticklabels(), axis.texts):
+        assert [text.get_text() for text in axis.get_xticklabels()] == names
+        assert not overlaps(texts, figure)
+
+
+def test_no_two_names_overlap_below_bars_or_above_clothes():
+    names = class_names("FashionMNIST")
+    figure = shown(plots.bars({"all": torch.ones(10)}, names))
+    assert not overlaps(figure.axes[0].get_xticklabels(), figure)
+    labels = torch.arange(10)
+    images = torch.rand(10, 28, 28)
+    for answers in (None, labels.flip(0)):
+        picture = plots.digits(images, labels, answers, classes=names)
+        figure = shown(picture)
+        assert not overlaps([axis.title for axis in figure.axes], figure)
+    assert "Ankle boot, not T-shirt/top, Bag, not Trouser" in picture.alt
+
+
+def test_many_templates_have_names_of_a_size_to_read():
+    names = class_names("EMNIST-balanced")
+    picture = plots.learning({"a run": [(1, 2.0)]}, torch.rand(47, 784), names)
+    drawn = [t for t in picture.figure.axes[1].texts if t.get_text() in names]
+    assert len(drawn) == 47
+    assert min(text.get_size() for text in drawn) >= 6

@@ -24,6 +24,13 @@ def few_digits(monkeypatch, some, tmp_path):
     monkeypatch.chdir(tmp_path)
 
 
+def test_tune_says_how_to_load_another_data_set_again(run):
+    words = "tune linear --trials 1 --epochs 1 --device cpu --dataset QMNIST"
+    status, out, _ = run(words)
+    assert status == 0
+    assert "train, valid, test = load_mnist(dataset='QMNIST')" in out
+
+
 def test_tune_reports_what_it_found(run):
     status, out, _ = run("tune linear --trials 4 --epochs 1 --limit 300 --device cpu")
     assert status == 0

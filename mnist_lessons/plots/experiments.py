@@ -99,7 +99,7 @@ def learning(
     drawn = right.imshow(sheet.numpy(), cmap="PuOr_r", vmin=-limit, vmax=limit)
     for place, name in enumerate(classes):
         down, across = divmod(place, columns)
-        right.text(28 * across + 1, 28 * down + 4, name, size=45 / columns)
+        right.text(28 * across + 1, 28 * down + 4, name, size=max(6, 45 / columns))
     right.axis("off")
     right.set_title(
         f"templates {classes[0]} to {classes[-1]}, weights up to {limit:.2g}"
