@@ -26,7 +26,7 @@ from mnist_lessons import (
     seed_everything,
 )
 from mnist_lessons.checkpoints import ModelFileError
-from mnist_lessons.data import Loaders
+from mnist_lessons.data import DATASETS, Loaders, class_names
 from mnist_lessons.distributed import fit_together
 from mnist_lessons.files import DataFileError
 from mnist_lessons.handouts.command import run_handout
@@ -80,7 +80,11 @@ def _train(
     seed_everything(options.seed)
     model = model_from(options)
     loaders = load(
-        options.data_dir, options.batch_size, device=device, seed=options.seed
+        options.data_dir,
+        options.batch_size,
+        dataset=options.dataset,
+        device=device,
+        seed=options.seed,
     )
     train, valid, _test = loaders
     assert valid is not None  # load_mnist sets some apart, if not told not to
@@ -89,9 +93,9 @@ def _train(
     parameters = sum(weights.numel() for weights in model.parameters())
     team = f", {processes()} processes" if processes() > 1 else ""
     print(
-        f"Training {options.model} with {parameters:,} parameters; optimizer "
-        f"{options.optimizer}, learning rate {lr:g}, epochs {epochs}, device {device}"
-        f"{team}.",
+        f"Training {options.model} with {parameters:,} parameters on "
+        f"{options.dataset}; optimizer {options.optimizer}, learning rate {lr:g}, "
+        f"epochs {epochs}, device {device}{team}.",
         flush=True,
     )
     history = learn(
@@ -129,14 +133,21 @@ def run_evaluate(options: argparse.Namespace) -> int:
     model = load_model(options.file).to(device)
     # the digits have to be scaled as they were when the model was trained
     loaders = load_mnist(
-        options.data_dir, options.batch_size, normalize=scale_of(model), device=device
+        options.data_dir,
+        options.batch_size,
+        dataset=options.dataset,
+        normalize=scale_of(model),
+        device=device,
     )
     outputs = model.arguments.get("num_classes", 10)
-    if outputs < 10 or model.classes not in (None, loaders.classes):
+    fits = outputs >= len(loaders.classes)
+    if not fits or model.classes not in (None, loaders.classes):
         names = ", ".join(model.classes or [f"{outputs} classes"])
+        others = [name for name in DATASETS if class_names(name) == model.classes]
+        advice = f" Try --dataset {' or '.join(others)}." if others else ""
         raise CommandError(
-            f"{options.file} was not trained on the ten digits but on: {names}. So its "
-            "answers cannot be compared with their labels."
+            f"{options.file} was not trained on the classes of {options.dataset} but "
+            f"on: {names}. So its answers cannot be compared with their labels.{advice}"
         )
     digits = loaders.test if options.test else loaders.valid
     assert digits is not None  # as above
@@ -160,7 +171,7 @@ def run_predict(options: argparse.Namespace) -> int:
         chances = model.predict_proba((image - mean) / std)[0]
         if not chances.isfinite().all():
             raise CommandError(f"{options.file} is of no use: its weights diverged.")
-        names = class_names(model, len(chances))
+        names = names_of(model, len(chances))
         best = chances.argsort(descending=True)[:3].tolist()
         likely = ", ".join(f"{names[n]} ({chances[n]:.1%})" for n in best)
         print(f"{name} as the model sees it:\n{as_text(image[0, 0], encoding)}")
@@ -180,7 +191,7 @@ def scale_of(model: DigitClassifier) -> tuple[float, float]:
     return model.mean, model.std
 
 
-def class_names(model: DigitClassifier, count: int) -> list[str]:
+def names_of(model: DigitClassifier, count: int) -> list[str]:
     """Return what each of the model's answers is called."""
     known = model.classes or []
     return [known[n] if n < len(known) else str(n) for n in range(count)]

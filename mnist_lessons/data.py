@@ -115,12 +115,16 @@ def load_mnist(
     the other two always in the order of the files. Built in lesson 1.
 
     Args:
-        data_dir: the folder that holds `MNIST/raw/`. Without it: the environment
-            variable `MNIST_LESSONS_DATA`, else the checkout's own `data/`, else a cache
-            folder. What is missing is downloaded; where the folder is read-only, the
-            unpacked files go to the cache.
+        data_dir: the folder that holds `MNIST/raw/` (or `FashionMNIST/raw/`, ...), or
+            the packed files themselves. Without it: the environment variable
+            `MNIST_LESSONS_DATA`, else the checkout's own `data/`, else a cache folder.
+            What is missing is downloaded (MNIST 12 MB, QMNIST 20, KMNIST 21,
+            FashionMNIST 31, EMNIST 562); where the folder is read-only, or holds the
+            packed files themselves, the unpacked ones go to the cache.
         batch_size: images a batch; the last batch of an epoch may be smaller.
-        dataset: one of `DATASETS`; all have 28x28 grey images.
+        dataset: "MNIST", "FashionMNIST" (clothes), "KMNIST" (Japanese letters),
+            "EMNIST-balanced" (digits and letters, 47 classes: `num_classes=47` for the
+            models), "EMNIST-digits" or "QMNIST" (more digits).
         normalize: `True` subtracts the mean of the training pixels and divides by
             their standard deviation; `False` leaves pixels in [0, 1]; a pair
             `(mean, std)` uses those numbers instead.
@@ -155,7 +159,7 @@ def load_mnist(
     test_images, test_labels = _as_tensors(test)
     pixels = train_images[:split]
     mean, std = given or (pixels.mean().item(), pixels.std().item())
-    classes = [name.split(" - ")[0] for name in train.classes]
+    classes = class_names(dataset)
 
     def digits(images: Tensor, labels: Tensor) -> Digits:
         images = images.sub(mean).div_(std)
@@ -171,6 +175,22 @@ def load_mnist(
         None if valid is None else loader(valid),
         loader(digits(test_images, test_labels)),
     )
+
+
+def class_names(dataset: str = "MNIST") -> list[str]:
+    """Return the name of each class of a data set, without loading it.
+
+    EMNIST-balanced has 47: a small letter that looks like its capital, as c and C do,
+    counts as the capital.
+
+    Raises:
+        ValueError: the data set is not known.
+    """
+    _check_dataset(dataset)
+    dataset_class, options = DATASETS[dataset]
+    if dataset_class is datasets.EMNIST:
+        return list(datasets.EMNIST.classes_split_dict[options["split"]])
+    return [name.split(" - ")[0] for name in dataset_class.classes]
 
 
 def find_digits(
@@ -245,7 +265,8 @@ def _as_tensors(data: datasets.MNIST) -> tuple[Tensor, Tensor]:
     """Return images in [0, 1], (count, 1, 28, 28), and labels, (count,)."""
     images, labels = data.data, data.targets
     if isinstance(data, datasets.EMNIST):
-        images = images.transpose(1, 2)  # EMNIST's files hold each image on its side
+        # EMNIST's files hold each image on its side
+        images = images.transpose(1, 2).contiguous()
     if labels.ndim == 2:
         labels = labels[:, 0]  # QMNIST: the class, then seven facts about the writer
     return images.unsqueeze(1).float().div_(255), labels.long()

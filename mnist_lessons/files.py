@@ -1,12 +1,11 @@
-"""Finding, checking and unpacking the files of digits.
+"""Where the files of digits live, and whether they are whole.
 
-torchvision downloads, unpacks and reads them. This module decides where they live and
-refuses damaged ones before torchvision sees them. No file that it finds is changed.
+torchvision reads them. This module decides from which folder, and refuses damaged files
+before torchvision sees them. No file that it finds is changed.
 """
 
 import contextlib
 import errno
-import hashlib
 import math
 import os
 import shutil
@@ -15,13 +14,11 @@ import tempfile
 import zlib
 from pathlib import Path
 from typing import Any
-from urllib.error import URLError
 
-from torchvision import datasets
+from mnist_lessons.packed import DataFileError, download, find_packed, unpack
+from mnist_lessons.sources import INSTALLED, unpacked_names
 
-
-class DataFileError(RuntimeError):
-    """A file of digits is damaged, or missing and out of reach."""
+__all__ = ["DataFileError", "data_folder", "prepare"]
 
 
 def data_folder(data_dir: str | os.PathLike | None) -> Path:
@@ -49,18 +46,26 @@ def _cache_folder() -> Path:
 def prepare(dataset_class: Any, options: dict[str, str], folder: Path) -> Path:
     """Make the unpacked files ready; return the folder to read them from.
 
+    Packed files are looked for in `folder/MNIST/raw` (or `FashionMNIST/raw`, ...), in
+    `folder` itself, and where a package of the system puts them.
+
     Args:
         dataset_class: a class from `torchvision.datasets`.
         options: what the class needs besides the folder.
-        folder: where to look and, unless it is read-only, to unpack.
+        folder: where to look and, unless it is read-only or holds the packed files
+            themselves, to unpack.
 
     Raises:
         DataFileError: a file is damaged, cannot be downloaded, or cannot be written.
     """
-    for target in (folder, _cache_folder()):
+    targets = [folder, _cache_folder()]
+    bare = not _raw(dataset_class, folder).exists()
+    if bare and find_packed(dataset_class, [folder]):
+        targets.remove(folder)  # somebody's own collection: leave it as it is
+    for target in targets:
         _verify(dataset_class, options, target)
         raw = _raw(dataset_class, target)
-        if all((raw / name).exists() for name in _unpacked(dataset_class, options)):
+        if all((raw / n).exists() for n in unpacked_names(dataset_class, options)):
             return target
         try:
             _complete(dataset_class, options, source=folder, target=target)
@@ -82,46 +87,16 @@ def _raw(dataset_class: Any, folder: Path) -> Path:
     return folder / dataset_class.__name__ / "raw"
 
 
-def _packed(dataset_class: Any) -> dict[str, str]:
-    """Return the names of the files to download, and the MD5 sum of each."""
-    if dataset_class is datasets.EMNIST:
-        return {Path(datasets.EMNIST.url).name: datasets.EMNIST.md5}
-    if dataset_class is datasets.QMNIST:
-        parts = datasets.QMNIST.resources["train"] + datasets.QMNIST.resources["test"]
-        return {Path(url).name: md5 for url, md5 in parts}
-    return dict(dataset_class.resources)
-
-
-def _unpacked(dataset_class: Any, options: dict[str, str]) -> list[str]:
-    """Return the names of the files that torchvision reads."""
-    if dataset_class is datasets.EMNIST:
-        starts = [f"emnist-{options['split']}-{part}" for part in ("train", "test")]
-        kinds = ["images-idx3-ubyte", "labels-idx1-ubyte"]
-        return [f"{start}-{kind}" for start in starts for kind in kinds]
-    return [Path(name).stem for name in _packed(dataset_class)]
-
-
 def _verify(dataset_class: Any, options: dict[str, str], folder: Path) -> None:
     """Raise `DataFileError` if a file that is there is not what it should be."""
     raw = _raw(dataset_class, folder)
-    for name, md5 in _packed(dataset_class).items():
-        if (raw / name).exists() and _md5(raw / name) != md5:
-            raise DataFileError(
-                f"{raw / name} is damaged or incomplete: its MD5 sum should be {md5}. "
-                "Move it away and run this again; a fresh copy will be downloaded. "
-                "(In a git checkout, `git checkout -- data` brings the original back.)"
-            )
-    for name in _unpacked(dataset_class, options):
+    find_packed(dataset_class, [raw])
+    for name in unpacked_names(dataset_class, options):
         if (raw / name).exists() and not _is_whole(raw / name):
             raise DataFileError(
                 f"{raw / name} is damaged or incomplete. "
                 "Delete it and run this again; it will be unpacked afresh."
             )
-
-
-def _md5(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "md5").hexdigest()
 
 
 def _is_whole(path: Path) -> bool:
@@ -145,43 +120,33 @@ def _is_whole(path: Path) -> bool:
 def _complete(
     dataset_class: Any, options: dict[str, str], *, source: Path, target: Path
 ) -> None:
-    """Let torchvision download and unpack what `source` lacks, and move it to `target`.
+    """Download and unpack what `source` lacks, and put it into `target`.
 
-    torchvision works in a temporary folder, and only whole files are moved on, never
+    The work is done in a temporary folder, and only whole files are moved on, never
     over a file that is there. So a broken download, a full disk or a second process at
     the same work leaves nothing half-written.
     """
     raw = _raw(dataset_class, target)
     new = [folder for folder in (raw, *raw.parents) if not folder.exists()]
+    places = [_raw(dataset_class, source), source]
+    if installed := INSTALLED.get(dataset_class.__name__):
+        places.append(installed)
+    packed = find_packed(dataset_class, places)
     try:
-        _unpack_beside(raw, dataset_class, options, _raw(dataset_class, source))
+        raw.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=raw, prefix="incomplete-") as staging:
+            staged = Path(staging)
+            for name, path in packed.items():  # they vouch for what is in them
+                if name.endswith(".gz") and path.parent != raw:
+                    shutil.copyfile(path, staged / name)
+            packed |= download(dataset_class, set(packed), staged, places[0])
+            for name in unpacked_names(dataset_class, options):
+                unpack(packed, name, staged)
+            for path in list(staged.iterdir()):
+                if not (raw / path.name).exists():
+                    path.replace(raw / path.name)
     except BaseException:
         for folder in new:  # leave no empty folders behind, after a mistyped path, say
             with contextlib.suppress(OSError):
                 folder.rmdir()
         raise
-
-
-def _unpack_beside(
-    raw: Path, dataset_class: Any, options: dict[str, str], place: Path
-) -> None:
-    raw.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=raw, prefix="incomplete-") as staging:
-        staged = _raw(dataset_class, Path(staging))
-        staged.mkdir(parents=True)
-        for name in _packed(dataset_class):
-            if (found := place / name).exists():
-                shutil.copyfile(found, staged / name)
-        try:
-            for is_train in (True, False):
-                dataset_class(staging, train=is_train, download=True, **options)
-        except (RuntimeError, URLError, ConnectionError, TimeoutError) as error:
-            missing = [n for n in _packed(dataset_class) if not (place / n).exists()]
-            raise DataFileError(
-                f"{place} lacks {', '.join(missing)}, and the "
-                f"download failed. Connect to the internet and run this again, or copy "
-                f"the files there by hand. The download said: {error}"
-            ) from error
-        for name in [*_packed(dataset_class), *_unpacked(dataset_class, options)]:
-            if not (raw / name).exists():
-                (staged / name).replace(raw / name)

@@ -11,6 +11,7 @@ import torch
 
 from mnist_lessons import __version__
 from mnist_lessons import helptexts as texts
+from mnist_lessons.data import DATASETS, class_names
 from mnist_lessons.models import DigitClassifier
 from mnist_lessons.processes import rank
 from mnist_lessons.settings import MODELS, OPTIMIZERS
@@ -104,6 +105,7 @@ def place(text: str) -> Path:
 def model_from(options: argparse.Namespace) -> DigitClassifier:
     """Build the model that was asked for; what was not said is the class's default."""
     given: dict[str, Any] = {}
+    classes = len(class_names(options.dataset))
     if options.hidden is not None:
         given["hidden"] = options.hidden
     if options.dropout is not None:
@@ -120,7 +122,7 @@ def model_from(options: argparse.Namespace) -> DigitClassifier:
                 "width, or train mlp"
             )
         given["hidden"] = given["hidden"][0]
-    return MODELS[options.model](**given)
+    return MODELS[options.model](**given, num_classes=classes)
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -242,3 +244,7 @@ def _add_common(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--device", type=device, metavar="NAME", help=say)
     say = "folder that holds MNIST/raw (the project's data, else a cache folder)"
     parser.add_argument("--data-dir", metavar="FOLDER", help=say)
+    say = "other images: %(choices)s; downloaded once if they are not there (MNIST)"
+    parser.add_argument(
+        "--dataset", choices=DATASETS, metavar="NAME", default="MNIST", help=say
+    )

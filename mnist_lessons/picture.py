@@ -100,6 +100,18 @@ def grid(
     return figure, axes[:count]
 
 
+def fitting_size(texts: Sequence[str], width: float) -> float:
+    """Return the font size, 11 at most, in which each line fits `width` inches."""
+    longest = max((len(line) for text in texts for line in text.split("\n")), default=0)
+    letter = 0.55  # widths of a letter, on average, in font sizes
+    return min(11.0, 72 * width / (letter * max(longest, 1)))
+
+
+def are_long(names: Sequence[str]) -> bool:
+    """Say whether names of classes are words, not digits or letters."""
+    return any(len(name) > 2 for name in names)
+
+
 def as_grids(images: Tensor) -> Tensor:
     """Accept (28, 28), (n, 28, 28), (n, 1, 28, 28) or (n, 784); return (n, 28, 28)."""
     images = torch.as_tensor(images).detach().cpu()

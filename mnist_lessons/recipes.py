@@ -81,6 +81,8 @@ def train_recipe(
     told = {} if epochs is None else {"epochs": epochs}
     training, own = split_settings({**settings, **told})
     seed_everything(seed)
+    if isinstance(model, str) and hasattr(data, "classes"):
+        own.setdefault("num_classes", len(data.classes))
     net = build_model(model, own)
     optimizer = training.get("optimizer", "adam")
     batch_size = int(training.get("batch_size", 128))  # PyTorch refuses NumPy's numbers

@@ -7,7 +7,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from mnist_lessons import checks
+from mnist_lessons import LinearModel, checks, evaluate, fit
 
 ALL = {
     name: check for name in checks.__all__ if callable(check := getattr(checks, name))
@@ -53,6 +53,21 @@ def dropped(values, p, scale=None, mask=None):
 def in_fixed_places(values, p):
     kept = torch.rand(values.shape, generator=torch.Generator().manual_seed(0)) > p
     return values * kept / (1 - p)
+
+
+def mixes_up(train, valid, scored=None, outputs=12):
+    """Return what a linear model mixes up, and its accuracy, on any images."""
+    model, images = LinearModel(outputs), valid.dataset
+    fit(model, train, epochs=2, lr=0.01, progress=False)
+    answers, labels = model.predict(images.images), images.labels
+    wrong = answers != labels
+    label, answer = torch.stack([labels, answers], 1)[wrong].mode(dim=0).values
+    accuracy = evaluate(model, scored or valid).accuracy
+    return accuracy, images.classes[label], images.classes[answer]
+
+
+def another_pair(train, valid):
+    return sorted(set(valid.dataset.classes) - set(mixes_up(train, valid)))[:2]
 
 
 SPACE = {"lr": 0.003, "dropout": 0.1, "batch_size": 128}
@@ -108,6 +123,11 @@ def blocks(image):
 
 
 RIGHT = {
+    "clothes": [
+        mixes_up,
+        lambda t, v: list(mixes_up(t, v)),
+        lambda t, v: (torch.tensor(mixes_up(t, v)[0]), *mixes_up(t, v)[1:]),
+    ],
     "dropout": [
         dropped,
         lambda v, p: F.dropout(v, p),
@@ -170,6 +190,19 @@ RIGHT = {
 
 # check, usual wrong answer, a piece of the message that this answer deserves
 WRONG = [
+    ("clothes", lambda t, v: mixes_up(t, v, outputs=10), "too few outputs"),
+    ("clothes", lambda t, v: mixes_up(t, v, scored=t), "on the training images?"),
+    ("clothes", lambda t, v: mixes_up(t, v)[0], "three things"),
+    ("clothes", lambda t, v: mixes_up(t, v)[1:], "three things"),
+    ("clothes", lambda t, v: (0.92, 3, 4), "place in valid.dataset.classes"),
+    ("clothes", lambda t, v: (0.92, "Shirt", "Coat"), "not in valid.dataset.classes"),
+    ("clothes", lambda t, v: (92.0, *mixes_up(t, v)[1:]), "a fraction"),
+    ("clothes", lambda t, v: (0.92, "cup", "cup"), "no mistake"),
+    ("clothes", lambda t, v: (0.31, "cup", "mug"), "Only 31.0% right"),
+    ("clothes", lambda t, v: (0.92, *mixes_up(t, v)[:0:-1]), "wrong way round"),
+    ("clothes", lambda t, v: (0.92, *another_pair(t, v)), "not mixed up"),
+    ("clothes", lambda t, v: t.missing, "Your function stopped"),
+    ("clothes", (0.92, "Shirt", "Coat"), "the function itself"),
     ("dropout", lambda v, p: v * 1, "No value was set"),
     ("dropout", lambda v, p: v * 0, "Every value"),
     ("dropout", lambda v, p: dropped(v, p, 1), "sum of the values falls"),

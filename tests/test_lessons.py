@@ -101,7 +101,7 @@ def test_the_first_code_cell_is_the_same_in_every_lesson():
 def test_cells_are_short(path):
     cells = read(path)
     lengths = [len(lines_of(cell)) for cell in code_of(cells)]
-    assert 25 <= len(cells) <= 95
+    assert 25 <= len(cells) <= 99
     assert max(lengths) <= 25
     assert statistics.median(lengths) <= 8
     assert sum(n <= 15 for n in lengths) >= 0.9 * len(lengths)

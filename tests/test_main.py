@@ -13,7 +13,7 @@ from PIL import Image, ImageDraw
 from mnist_lessons import CNN, MLP, DigitClassifier, LinearModel, helptexts
 from mnist_lessons import __main__ as command_line
 from mnist_lessons.checkpoints import load_model, save_model
-from mnist_lessons.data import Loaders
+from mnist_lessons.data import Loaders, class_names
 from mnist_lessons.files import DataFileError
 from mnist_lessons.history import DivergenceError
 
@@ -23,9 +23,9 @@ def few_digits(monkeypatch, loaders, some, tmp_path):
     """600 digits each; the arguments of `load_mnist` are kept in a list."""
     asked = []
 
-    def load(data_dir=None, batch_size=128, *, normalize=True, device=None, seed=0):
+    def load(data_dir=None, batch_size=128, *, normalize=True, seed=0, **others):
         asked.append({"data_dir": data_dir, "normalize": normalize, "seed": seed})
-        asked[-1] |= {"batch_size": batch_size, "device": device}
+        asked[-1] |= {"batch_size": batch_size, **others}
         parts = [some(600, n * 600, batch_size) for n in range(3)]
         return Loaders(*parts)
 
@@ -105,6 +105,7 @@ def test_train_hands_its_options_on(run, monkeypatch, few_digits):
             "seed": 5,
             "device": torch.device("cpu"),
             "normalize": True,
+            "dataset": "MNIST",
         }
     ]
 
@@ -146,6 +147,7 @@ def test_the_same_seed_gives_the_same_model(run):
         ("train linear --save .", "is a folder"),
         ("train linear --epoch 3", "--epoch 3 is not known"),
         ("predict digits.pth", "required"),
+        ("train linear --dataset mnist", "--dataset: invalid choice"),
     ],
 )
 def test_what_is_typed_wrongly_is_refused_at_once(run, few_digits, words, message):
@@ -283,6 +285,35 @@ def test_a_file_that_is_no_model(run, command, tmp_path):
     status, _, err = run(command)
     assert status == 1
     assert "text.pth is not a model file" in err
+
+
+def test_evaluate_says_which_data_set_has_the_models_classes(run, saved):
+    clothes = class_names("FashionMNIST")
+    status, _, err = run(f"evaluate {saved(MLP(), classes=clothes)}")
+    assert status == 1
+    assert "was not trained on the classes of MNIST but on: T-shirt/top" in err
+    assert err.endswith("Try --dataset FashionMNIST.\n")
+
+
+# other data sets
+
+
+@pytest.mark.parametrize("model", ["linear", "mlp", "cnn"])
+def test_a_model_has_as_many_answers_as_its_data_set_has_classes(
+    run, few_digits, model
+):
+    status, out, _ = run(
+        f"train {model} --epochs 1 --dataset EMNIST-balanced --save letters.pth"
+    )
+    assert status == 0
+    assert "on EMNIST-balanced; optimizer adam" in out
+    assert few_digits[0]["dataset"] == "EMNIST-balanced"
+    assert load_model("letters.pth").arguments["num_classes"] == 47
+
+
+def test_evaluate_reads_the_data_set_that_is_named(run, saved, few_digits):
+    assert run(f"evaluate {saved()} --dataset QMNIST")[0] == 0
+    assert few_digits[0]["dataset"] == "QMNIST"
 
 
 # predict

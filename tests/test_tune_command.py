@@ -17,11 +17,18 @@ from mnist_lessons.tuning import command as tune_command
 
 @pytest.fixture(autouse=True)
 def few_digits(monkeypatch, some, tmp_path):
-    def load(data_dir=None, *, limit=None, device=None):
+    def load(data_dir=None, *, dataset="MNIST", limit=None, device=None):
         return Loaders(some(limit or 600), some(500, 1000), None)
 
     monkeypatch.setattr(tuning, "load_mnist", load)
     monkeypatch.chdir(tmp_path)
+
+
+def test_tune_says_how_to_load_another_data_set_again(run):
+    words = "tune linear --trials 1 --epochs 1 --device cpu --dataset QMNIST"
+    status, out, _ = run(words)
+    assert status == 0
+    assert "train, valid, test = load_mnist(dataset='QMNIST')" in out
 
 
 def test_tune_reports_what_it_found(run):

@@ -40,7 +40,7 @@ def few_digits(monkeypatch, some, tmp_path):
     """600 digits to train on and 500 to validate; what was asked for, in a list."""
     asked = []
 
-    def load(data_dir=None, *, limit=None, device=None):
+    def load(data_dir=None, *, dataset="MNIST", limit=None, device=None):
         asked.append({"data_dir": data_dir, "limit": limit, "device": device})
         return Loaders(some(limit or 600), some(500, 1000), Untouchable())
 

@@ -7,6 +7,7 @@ notebook always runs to its end.
 """
 
 from mnist_lessons.checks.asking import NOT_TRIED
+from mnist_lessons.checks.clothes import clothes
 from mnist_lessons.checks.lesson_1 import (
     centre_of_mass,
     divided_twice,
@@ -25,6 +26,7 @@ from mnist_lessons.checks.lesson_5 import (
 __all__ = [
     "NOT_TRIED",
     "centre_of_mass",
+    "clothes",
     "divided_twice",
     "dropout",
     "edge_filter",

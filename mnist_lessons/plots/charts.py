@@ -19,7 +19,9 @@ from mnist_lessons.picture import (
     ORANGE,
     Picture,
     accuracy_axis,
+    are_long,
     error_of,
+    fitting_size,
     grid,
     in_one_style,
 )
@@ -49,6 +51,8 @@ def bars(
         below = list(names or map(str, range(len(heights))))
         colours = [ORANGE if i == highlight else BLUE for i in range(len(heights))]
         drawn = axis.bar(below, heights, color=colours)
+        if are_long(below) and len(below) > 4:
+            axis.set_xticks(range(len(below)), below, rotation=90)
         if highlight is not None:
             drawn[highlight].set_hatch("//")
         axis.axhline(0, color=BLACK, linewidth=1)
@@ -250,7 +254,10 @@ def confusion(
     pairs = labels.cpu() * len(names) + answers.cpu()
     counts = pairs.bincount(minlength=len(names) ** 2).reshape(len(names), -1)
     mistakes = counts - counts.diag().diag()
-    figure = Figure(figsize=(6.2, 5.4))
+    cell = max(0.3, 0.46 - 0.004 * len(names))  # inches
+    side = max(5.4, cell * len(names) + are_long(names))
+    size = fitting_size([f"{int(counts.max()):,}"], 0.9 * cell)
+    figure = Figure(figsize=(side + 0.8, side))
     axis = figure.subplots()
     axis.imshow(mistakes.numpy(), cmap="Blues", vmax=max(1, 1.5 * int(mistakes.max())))
     for row in range(len(names)):
@@ -258,10 +265,17 @@ def confusion(
             if count := int(counts[row, column]):
                 shade = "#7F7F7F" if row == column else BLACK
                 axis.text(
-                    column, row, str(count), color=shade, ha="center", va="center"
+                    column,
+                    row,
+                    str(count),
+                    color=shade,
+                    size=size,
+                    ha="center",
+                    va="center",
                 )
     axis.set(xlabel="answer", ylabel="label")
-    axis.set_xticks(range(len(names)), names)
+    upright = 90 if are_long(names) else 0
+    axis.set_xticks(range(len(names)), names, rotation=upright)
     axis.set_yticks(range(len(names)), names)
     axis.spines[:].set_visible(True)
     most = [divmod(int(i), len(names)) for i in mistakes.flatten().topk(3).indices]

@@ -93,11 +93,13 @@ def learning(
     left.minorticks_off()
     left.grid(axis="y")
     left.legend(loc="upper right", frameon=True, framealpha=0.9, edgecolor="none")
-    sheet = _side_by_side(as_grids(weights).nan_to_num(), columns=5)
+    columns = max(5, round((2.5 * len(classes)) ** 0.5))  # 5 for ten classes
+    sheet = _side_by_side(as_grids(weights).nan_to_num(), columns)
     limit = max(float(sheet.abs().max()), 1e-6)
     drawn = right.imshow(sheet.numpy(), cmap="PuOr_r", vmin=-limit, vmax=limit)
     for place, name in enumerate(classes):
-        right.text(28 * (place % 5) + 1, 28 * (place // 5) + 4, name, size=9)
+        down, across = divmod(place, columns)
+        right.text(28 * across + 1, 28 * down + 4, name, size=max(6, 45 / columns))
     right.axis("off")
     right.set_title(
         f"templates {classes[0]} to {classes[-1]}, weights up to {limit:.2g}"

@@ -12,7 +12,9 @@ from mnist_lessons.picture import (
     BLUE,
     ORANGE,
     Picture,
+    are_long,
     as_grids,
+    fitting_size,
     grid,
     in_one_style,
 )
@@ -46,20 +48,23 @@ def digits(
     truth = _names(labels, classes) if labels is not None else [""] * len(images)
     said = _names(answers, classes) if answers is not None else truth
     if titles is None:
-        titles = [
-            t if a == t else f"{a}, not {t}" for a, t in zip(said, truth, strict=True)
-        ]
+        between = ",\nnot " if are_long(classes or []) else ", not "
+        pairs = zip(said, truth, strict=True)
+        titles = [t if a == t else f"{a}{between}{t}" for a, t in pairs]
     width = 2.0 if len(images) == 1 else 0.95 if answers is None else 1.1
     lines = max(title.count("\n") + bool(title) for title in titles)
+    size = fitting_size(titles, width)
     figure, axes = grid(len(images), columns, width, width + 0.3 * lines)
     for axis, image, title, a, t in zip(axes, images, titles, said, truth, strict=True):
         axis.imshow(image.numpy())
         axis.set_xticks([])
         axis.set_yticks([])
-        axis.set_title(title, color=BLACK if a == t else ORANGE, pad=4)
+        shade = BLACK if a == t else ORANGE
+        axis.set_title(title, color=shade, size=size, pad=4)
         axis.spines[:].set_visible(a != t)
         axis.spines[:].set(color=ORANGE, linewidth=2)
-    listed = f": {', '.join(titles)}".replace("\n", ", ") if any(titles) else ""
+    told = [title.replace(",\n", ", ").replace("\n", ", ") for title in titles]
+    listed = f": {', '.join(told)}" if any(titles) else ""
     kind = "image of a digit" if len(images) == 1 else "images of digits"
     return Picture(figure, f"{len(images)} {kind}{listed}.")
 

@@ -39,6 +39,7 @@ def tune(
     limit: int | None = None,
     device: torch.device | str | None = None,
     progress: bool = True,
+    dataset: str = "MNIST",
 ) -> "optuna.Study":
     """Search for settings that give a high validation accuracy. Built in lesson 5.
 
@@ -74,6 +75,7 @@ def tune(
         limit: train on so many digits only; see `load_mnist`.
         device: where to train; the fastest that is there where nothing is said.
         progress: show a progress bar and one line a trial.
+        dataset: see `load_mnist`.
 
     Returns:
         The study. Its value is the validation accuracy after the last epoch;
@@ -103,6 +105,7 @@ def tune(
         limit,
         device,
         progress,
+        dataset,
     )
     return carry_out(plan).study
 
@@ -126,7 +129,7 @@ def carry_out(plan: Plan) -> Outcome:
             return Outcome(study if plan.storage else in_memory(study), stopped)
     study = begin(plan, plan.storage)
     train, valid, _test = load_mnist(
-        plan.data_dir, limit=plan.limit, device=plan.device
+        plan.data_dir, dataset=plan.dataset, limit=plan.limit, device=plan.device
     )
     assert plan.space is not None  # the plan has filled it in
     assert valid is not None  # load_mnist sets some apart, if not told not to

@@ -38,6 +38,7 @@ def run_tune(options: argparse.Namespace) -> int:
         data_dir=options.data_dir,
         limit=options.limit,
         device=options.device,
+        dataset=options.dataset,
     )
     if options.worker is not None:
         return run_worker(plan)
@@ -107,6 +108,8 @@ def script(study: "Study", plan: Plan) -> str:
     """Return Python that trains with the best settings, with another seed."""
     settings = best_settings(study)
     given = {"data_dir": plan.data_dir, "limit": plan.limit}
+    if plan.dataset != "MNIST":
+        given["dataset"] = plan.dataset
     told = ", ".join(f"{n}={v!r}" for n, v in given.items() if v is not None)
     return "\n".join(
         [

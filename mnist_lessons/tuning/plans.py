@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 
+from mnist_lessons.data import class_names
 from mnist_lessons.settings import MODELS, Model, find_model, name_of
 from mnist_lessons.training import pick_device
 from mnist_lessons.tuning.spaces import SPACES, Space
@@ -52,6 +53,7 @@ class Plan:
     limit: int | None = None
     device: torch.device | str | None = None
     progress: bool = True
+    dataset: str = "MNIST"
     worker: str = field(default_factory=new_name)
     told_to_stop: Callable[[], bool] = bool  # which is False
 
@@ -66,6 +68,7 @@ class Plan:
         elif self.until == math.inf:
             self.n_trials = DEFAULT_TRIALS
         find_model(self.model)
+        class_names(self.dataset)  # complains if there is no such data set
         if self.space is not None and not callable(self.space):
             raise TypeError(
                 f"space is a {type(self.space).__name__}; give a function that takes "
@@ -87,7 +90,8 @@ class Plan:
     @property
     def about(self) -> dict[str, Any]:
         """What all trials of one study must have in common."""
-        about = {"model": name_of(self.model), "epochs": self.epochs}
+        about: dict[str, Any] = {"model": name_of(self.model), "epochs": self.epochs}
+        about["dataset"] = self.dataset
         own = isinstance(self.model, str) and self.space is not SPACES[self.model]
         space = name_of(self.space) if own and self.space else None
         return {**about, "limit": self.limit, "space": space}

@@ -58,7 +58,9 @@ def run_workers(plan: Plan, study: "Study", storage: str) -> bool:
         StudyError: all of them failed, and none finished a trial.
         DataFileError: see `load_mnist`.
     """
-    find_digits(plan.data_dir)  # unpacked once, before several want to do it
+    find_digits(
+        plan.data_dir, plan.dataset
+    )  # unpacked once, before several want to do it
     workers: list[Worker] = []
     stopped = False
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
@@ -104,6 +106,7 @@ def start(
     words = ["tune", str(plan.model), "--worker", str(number)]
     words += ["--epochs", str(plan.epochs), "--seed", str(plan.seed)]
     words += [f"--study={plan.study_name}", "--device", str(plan.device)]
+    words += ["--dataset", plan.dataset]
     words += [] if share is None else ["--trials", str(share)]
     words += [] if plan.limit is None else ["--limit", str(plan.limit)]
     words += [] if plan.data_dir is None else ["--data-dir", str(plan.data_dir)]
