@@ -3,8 +3,8 @@
     uv run python tools/run_lessons.py                            every lesson
     uv run python tools/run_lessons.py notebooks/01_data.ipynb    these only
 
-What only makes diffs larger is left out: times, widget states, closed progress bars. A
-lesson with a failing cell stays as it was.
+What only makes diffs larger is left out: times, widget states, closed progress bars,
+the second copy of each picture. A lesson with a failing cell stays as it was.
 """
 
 import argparse
@@ -58,6 +58,14 @@ def tidy(notebook: nbformat.NotebookNode) -> None:
             for output in cell.outputs:
                 # what it refers to is gone; without it every reader shows the picture
                 output.get("data", {}).pop(WIDGET, None)
+                drop_second_copy(output)
+
+
+def drop_second_copy(output: nbformat.NotebookNode) -> None:
+    """Remove the bare PNG where the output has it as HTML, too, with alt text."""
+    data = output.get("data", {})
+    if "<img alt=" in data.get("text/html", "") and data.pop("image/png", None):
+        output.metadata.pop("image/png", None)
 
 
 def is_progress_bar(output: nbformat.NotebookNode) -> bool:

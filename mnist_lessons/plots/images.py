@@ -15,6 +15,7 @@ from mnist_lessons.picture import (
     as_grids,
     grid,
     in_one_style,
+    ink_on,
 )
 
 
@@ -61,7 +62,10 @@ def digits(
         axis.spines[:].set(color=ORANGE, linewidth=2)
     listed = f": {', '.join(titles)}".replace("\n", ", ") if any(titles) else ""
     kind = "image of a digit" if len(images) == 1 else "images of digits"
-    return Picture(figure, f"{len(images)} {kind}{listed}.")
+    look = "Bright strokes on a dark ground."
+    if answers is not None:
+        look += " Wrong answers are framed."
+    return Picture(figure, f"{len(images)} {kind}{listed}. {look}")
 
 
 @in_one_style
@@ -78,7 +82,7 @@ def pixels(image: Tensor) -> Picture:
     for row in range(28):
         for column in range(28):
             value = int(image[row, column])
-            shade = "black" if value > 140 else "white" if value else "#7F7F7F"
+            shade = ink_on(str(value / 255)) if value else "#8C8C8C"
             axis.text(
                 column, row, str(value), color=shade, size=6.5, ha="center", va="center"
             )
