@@ -51,6 +51,14 @@ def tidy(notebook: nbformat.NotebookNode) -> None:
             for output in cell.outputs:
                 # what it refers to is gone; without it every reader shows the picture
                 output.get("data", {}).pop(WIDGET, None)
+                drop_second_copy(output)
+
+
+def drop_second_copy(output: nbformat.NotebookNode) -> None:
+    """Remove the bare PNG where the output has it as HTML, too, with alt text."""
+    data = output.get("data", {})
+    if "<img alt=" in data.get("text/html", "") and data.pop("image/png", None):
+        output.metadata.pop("image/png", None)
 
 
 def is_progress_bar(output: nbformat.NotebookNode) -> bool:

@@ -156,11 +156,12 @@ class History:
     def _repr_html_(self) -> str:
         head, *rows = self._table()
 
-        def line(row: list[str], tag: str) -> str:
-            return "<tr>" + "".join(f"<{tag}>{text}</{tag}>" for text in row) + "</tr>"
-
-        table = f"<thead>{line(head, 'th')}</thead><tbody>"
-        table += "".join(line(row, "td") for row in rows) + "</tbody>"
+        titles = "".join(f'<th scope="col">{text}</th>' for text in head)
+        body = ""
+        for epoch, *values in rows:
+            body += f'<tr><th scope="row">{epoch}</th>'
+            body += "".join(f"<td>{value}</td>" for value in values) + "</tr>"
+        table = f"<thead><tr>{titles}</tr></thead><tbody>{body}</tbody>"
         note = f"<p>{html.escape(self.stopped)}</p>" if self.stopped else ""
         return f"<table>{table}</table>{note}"
 

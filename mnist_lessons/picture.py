@@ -1,10 +1,13 @@
 """What every picture of the lessons has in common: a look, and a description in words.
 
-Colours are those of Okabe and Ito (2008), which people with any colour vision can tell
-apart; nothing is said by colour alone.
+The colours follow Okabe and Ito (2008), made darker where they were too faint on white:
+people with any colour vision can tell them apart (tests/test_access.py measures it).
+Nothing is said by colour alone.
 """
 
+import base64
 import functools
+import html
 import io
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -13,14 +16,17 @@ from typing import Any, ParamSpec
 import matplotlib as mpl
 import torch
 from matplotlib.axes import Axes
+from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from PIL import Image
 from torch import Tensor
 
-BLUE, ORANGE, GREEN, PINK, BLACK = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#000000"
-COLOURS = [BLUE, ORANGE, GREEN, PINK, BLACK, "#56B4E9", "#E69F00"]
+BLUE, ORANGE, GREEN, PINK, BLACK = "#0072B2", "#BF5300", "#007F5C", "#CC79A7", "#000000"
+COLOURS = [BLUE, ORANGE, GREEN, PINK, BLACK, "#4B2FE0", "#5C3300"]
+GREY = "#707070"  # for what stays in the background, and can still be read
 MARKERS = ["o", "s", "^", "D", "v", "P", "X"]
-DASHES = ["-", "--", "-.", ":", "-", "--", "-."]
+DASHES: list[Any] = ["-", "--", "-.", ":"]
+DASHES += [(0, (8, 2)), (0, (4, 1, 1, 1, 1, 1)), (0, (1, 3))]  # ink and gap, in turn
 STYLE: dict[Any, Any] = {
     "figure.dpi": 120,
     "figure.facecolor": "white",  # opaque, so that a dark theme changes nothing
@@ -43,7 +49,8 @@ class Picture:
     """A finished figure, with a description in words.
 
     In a notebook the last line of a cell shows it. The first sentence of the
-    description is also its plain-text form; all of it is the image's alt text.
+    description is also its plain-text form; all of it is the image's alt text. The
+    image is shown as HTML: JupyterLab gives a bare PNG no alt text.
 
     Attributes:
         figure: the matplotlib figure.
@@ -68,10 +75,30 @@ class Picture:
         image.quantize(256, Image.Quantize.MAXCOVERAGE).save(file, format="png")
         width, height = (round(inches * 84) for inches in self.figure.get_size_inches())
         about = {"alt": self.alt, "width": width, "height": height}
+        png = file.getvalue()
         return (
-            {"image/png": file.getvalue(), "text/plain": repr(self)},
+            {
+                "text/html": as_element(png, self.alt, width),
+                "image/png": png,
+                "text/plain": repr(self),
+            },
             {"image/png": about},
         )
+
+
+def as_element(png: bytes, alt: str, width: int) -> str:
+    """Return a PNG file as an element of a page, never wider than the page.
+
+    Args:
+        png: the bytes of the file.
+        alt: what it shows, in words.
+        width: in pixels of the page.
+    """
+    return (
+        f'<img alt="{html.escape(alt)}" width="{width}" '
+        'style="max-width: 100%; height: auto" '
+        f'src="data:image/png;base64,{base64.b64encode(png).decode()}">'
+    )
 
 
 def in_one_style(
@@ -121,6 +148,25 @@ def as_grids(images: Tensor) -> Tensor:
             f"{tuple(images.shape)} is not made of such digits."
         )
     return images.reshape(-1, 28, 28)
+
+
+def ink_on(colour: Any) -> str:
+    """Return black or white, whichever is read better on a colour of matplotlib's."""
+    return BLACK if contrast(BLACK, colour) > contrast("white", colour) else "white"
+
+
+def contrast(one: Any, other: Any) -> float:
+    """Return the contrast of two colours as WCAG 2 defines it: from 1 to 21."""
+    low, high = sorted(_luminance(colour) for colour in (one, other))
+    return (high + 0.05) / (low + 0.05)
+
+
+def _luminance(colour: Any) -> float:
+    linear = [
+        part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4
+        for part in to_rgb(colour)
+    ]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
 
 
 def accuracy_axis(axis: Axes, accuracies: Sequence[float]) -> None:

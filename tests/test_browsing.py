@@ -230,7 +230,8 @@ def test_without_a_live_kernel_there_are_the_most_unusual_digits(browser):
     bundle, about = browser._repr_mimebundle_()
     assert VIEW in bundle
     assert bundle["image/png"].startswith(b"\x89PNG")
-    assert about["image/png"]["alt"] == "6 images of digits: 0, 1, 2, 0, 1, 0."
+    told = "6 images of digits: 0, 1, 2, 0, 1, 0. Bright strokes on a dark ground."
+    assert about["image/png"]["alt"] == told
     assert bundle["text/plain"] == repr(DigitBrowser(torchvision_like()))
 
 

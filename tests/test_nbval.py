@@ -7,7 +7,8 @@ from pathlib import Path
 import nbformat
 import pytest
 
-LESSON = Path(__file__).resolve().parent.parent / "notebooks" / "01_data.ipynb"
+TESTS = Path(__file__).resolve().parent
+LESSON = TESTS.parent / "notebooks" / "01_data.ipynb"
 
 PLANTS = {
     "a wrong label mapping": (
@@ -29,6 +30,7 @@ def run_nbval(folder, old="", new=""):
         cell.source = cell.source.replace(old, new)
     nbformat.write(notebook, folder / "copy.ipynb")
     command = [sys.executable, "-m", "pytest", "--nbval", "--nbval-current-env"]
+    command += [f"--nbval-sanitize-with={TESTS / 'nbval.cfg'}"]
     command += ["-p", "no:cacheprovider", "-q", "copy.ipynb"]
     run = subprocess.run(command, cwd=folder, capture_output=True, text=True)
     return run.returncode, run.stdout

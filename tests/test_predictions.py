@@ -90,7 +90,7 @@ def test_the_tally_counts_what_was_predicted(predictions):
     ]
     assert tally._repr_html_().count("<tr>") == 5
     assert "<p>1 of 3 predictions right.</p>" in tally._repr_html_()
-    assert "<th>question</th>" in tally._repr_html_()
+    assert '<th scope="col">question</th>' in tally._repr_html_()
 
 
 def test_a_question_that_was_skipped_still_gets_its_outcome(predictions):

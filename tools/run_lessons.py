@@ -3,8 +3,8 @@
     uv run python tools/run_lessons.py                            every lesson
     uv run python tools/run_lessons.py notebooks/01_data.ipynb    these only
 
-What only makes diffs larger is left out: times, widget states, closed progress bars. A
-lesson with a failing cell stays as it was.
+What only makes diffs larger is left out: times, widget states, closed progress bars,
+the second copy of each picture. A lesson with a failing cell stays as it was.
 """
 
 import argparse

@@ -15,6 +15,7 @@ from mnist_lessons.picture import (
     BLUE,
     COLOURS,
     DASHES,
+    GREY,
     MARKERS,
     ORANGE,
     Picture,
@@ -131,7 +132,7 @@ def scatter(
     for number, (title, (x, y)) in enumerate(groups.items()):
         axis, best = axes[number], max(range(len(y)), key=lambda dot: y[dot])
         errors = [error_of(accuracy) for accuracy in y]
-        axis.plot(x, errors, "o", color=BLUE, alpha=0.6, markersize=7)
+        axis.plot(x, errors, "o", color=BLUE, alpha=0.8, markersize=7)
         axis.plot(x[best], errors[best], "s", color=ORANGE, markersize=9)
         axis.set(title=title, xlabel=xlabel[number])
         axis.set_xscale("log" if logx and logx[number] else "linear")
@@ -219,7 +220,7 @@ def spread(scores: Mapping[str, Sequence[Score]]) -> Picture:
         for axis, value in zip(axes, ("accuracy", "loss"), strict=True):
             found = [score[value] for score in runs]
             mean = sum(found) / len(found)
-            axis.plot(found, [row] * len(found), "o", color=BLUE, alpha=0.5)
+            axis.plot(found, [row] * len(found), "o", color=BLUE, alpha=0.8)
             axis.plot(mean, row, "|", color=ORANGE, markersize=22, markeredgewidth=3)
             words.append(f"{value} {min(found):.3g} to {max(found):.3g}")
         told.append(f"{name}: {', '.join(words)}")
@@ -263,7 +264,7 @@ def confusion(
     for row in range(len(names)):
         for column in range(len(names)):
             if count := int(counts[row, column]):
-                shade = "#7F7F7F" if row == column else BLACK
+                shade = GREY if row == column else BLACK
                 axis.text(
                     column,
                     row,
@@ -299,7 +300,7 @@ def _draw_lines(
         axis.plot(
             range(1, len(heights) + 1) if x is None else [float(place) for place in x],
             heights,
-            DASHES[number % len(DASHES)],
+            linestyle=DASHES[number % len(DASHES)],
             color=COLOURS[number % len(COLOURS)],
             marker=MARKERS[number % len(MARKERS)] if len(heights) <= 30 else None,
             label=name,

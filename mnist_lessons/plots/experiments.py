@@ -8,19 +8,20 @@ import torch
 import torch.nn.functional as F
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
 from matplotlib.ticker import PercentFormatter
 from torch import Tensor
 
 from mnist_lessons.picture import (
     BLACK,
     BLUE,
+    GREY,
     ORANGE,
     Picture,
     as_grids,
     in_one_style,
+    ink_on,
 )
-
-GREY = "#9A9A9A"
 
 
 @in_one_style
@@ -97,9 +98,11 @@ def learning(
     sheet = _side_by_side(as_grids(weights).nan_to_num(), columns)
     limit = max(float(sheet.abs().max()), 1e-6)
     drawn = right.imshow(sheet.numpy(), cmap="PuOr_r", vmin=-limit, vmax=limit)
+    box = {"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 1}
     for place, name in enumerate(classes):
         down, across = divmod(place, columns)
-        right.text(28 * across + 1, 28 * down + 4, name, size=max(6, 45 / columns))
+        x, y, size = 28 * across + 1, 28 * down + 4, max(6, 45 / columns)
+        right.text(x, y, name, size=size, bbox=box)
     right.axis("off")
     right.set_title(
         f"templates {classes[0]} to {classes[-1]}, weights up to {limit:.2g}"
@@ -178,12 +181,11 @@ def filtering(image: Tensor, kernel: Tensor, bias: float = 0.0) -> Picture:
     figure = Figure(figsize=(9.6, 2.7))
     axes = figure.subplots(1, 4)
     axes[0].imshow(image.numpy())
-    _draw_signed(axes[1], kernel)
+    shades = _draw_signed(axes[1], kernel)
     for row, values in enumerate(kernel.tolist()):
         for column, value in enumerate(values):
             size = 12 if len(kernel) == 3 else 8
-            strong = abs(value) > 0.7 * float(kernel.abs().max())
-            color = "white" if strong else BLACK
+            color = ink_on(shades.to_rgba(value))
             text = f"{value:.2g}"
             axes[1].text(
                 column, row, text, size=size, color=color, ha="center", va="center"
@@ -218,6 +220,6 @@ def _values(curves: Mapping[str, Mapping[str, Any]], name: str) -> list[float]:
     return [value for value in finite if math.isfinite(value)]
 
 
-def _draw_signed(axis: Axes, values: Tensor) -> None:
+def _draw_signed(axis: Axes, values: Tensor) -> AxesImage:
     limit = max(float(values.abs().max()), 1e-6)
-    axis.imshow(values.numpy(), cmap="PuOr_r", vmin=-limit, vmax=limit)
+    return axis.imshow(values.numpy(), cmap="PuOr_r", vmin=-limit, vmax=limit)

@@ -17,6 +17,7 @@ from mnist_lessons.picture import (
     fitting_size,
     grid,
     in_one_style,
+    ink_on,
 )
 
 
@@ -66,7 +67,10 @@ def digits(
     told = [title.replace(",\n", ", ").replace("\n", ", ") for title in titles]
     listed = f": {', '.join(told)}" if any(titles) else ""
     kind = "image of a digit" if len(images) == 1 else "images of digits"
-    return Picture(figure, f"{len(images)} {kind}{listed}.")
+    look = "Bright strokes on a dark ground."
+    if answers is not None:
+        look += " Wrong answers are framed."
+    return Picture(figure, f"{len(images)} {kind}{listed}. {look}")
 
 
 @in_one_style
@@ -83,7 +87,7 @@ def pixels(image: Tensor) -> Picture:
     for row in range(28):
         for column in range(28):
             value = int(image[row, column])
-            shade = "black" if value > 140 else "white" if value else "#7F7F7F"
+            shade = ink_on(str(value / 255)) if value else "#8C8C8C"
             axis.text(
                 column, row, str(value), color=shade, size=6.5, ha="center", va="center"
             )

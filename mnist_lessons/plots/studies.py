@@ -12,6 +12,7 @@ from matplotlib.ticker import MaxNLocator
 from mnist_lessons.picture import (
     BLACK,
     BLUE,
+    GREY,
     ORANGE,
     Picture,
     accuracy_axis,
@@ -23,8 +24,6 @@ from mnist_lessons.tuning import studies
 if TYPE_CHECKING:
     from optuna import Study
     from optuna.trial import FrozenTrial
-
-GREY = "#8C8C8C"
 
 
 @in_one_style
@@ -141,7 +140,7 @@ def parallel(study: "Study") -> Picture:
             for name, scale in zip(names, scales, strict=True)
         ]
         heights.append(max(0.0, _goodness(trial) - floor) / span if span else 1.0)
-        look: dict[str, Any] = {"color": "#BDBDBD", "linewidth": 1.2}
+        look: dict[str, Any] = {"color": GREY, "linewidth": 1.2}
         if place > len(finished) - top:
             look = {"color": BLUE, "linewidth": 2}
         if place == len(finished):
@@ -157,7 +156,7 @@ def parallel(study: "Study") -> Picture:
     axis.set(xlim=(-0.2, len(names) + 0.75), ylim=(-0.06, 1.06), yticks=[])
     axis.spines[:].set_visible(False)
     axis.tick_params(length=0)
-    lines = {"best": ORANGE, "next best": BLUE, "others": "#BDBDBD"}
+    lines = {"best": ORANGE, "next best": BLUE, "others": GREY}
     if top == 1:
         del lines["next best"]
     handles = [

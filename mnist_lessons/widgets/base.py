@@ -6,9 +6,9 @@ an export, paper) there stands a still picture instead, described in words.
 """
 
 import asyncio
-import base64
 import functools
 import html
+import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -143,6 +143,8 @@ class Interactive:
 
     def _repr_mimebundle_(self, **_: Any) -> tuple[dict[str, Any], dict[str, Any]]:
         bundle, about = self.picture._repr_mimebundle_()
+        if "google.colab" in sys.modules:
+            del bundle["text/html"]  # Colab might show it instead of the live piece
         bundle["text/plain"] = repr(self)
         bundle[VIEW] = {
             "version_major": 2,
@@ -166,14 +168,7 @@ class Shown(ipywidgets.HTML):
 
 def as_image(picture: Picture) -> str:
     """Return a picture as an element of a page, never wider than the page."""
-    bundle, about = picture._repr_mimebundle_()
-    data = base64.b64encode(bundle["image/png"]).decode()
-    alt = html.escape(about["image/png"]["alt"])
-    width = about["image/png"]["width"]
-    return (
-        f'<img src="data:image/png;base64,{data}" alt="{alt}" width="{width}" '
-        'style="max-width: 100%; height: auto">'
-    )
+    return picture._repr_mimebundle_()[0]["text/html"]
 
 
 def slider(name: str, values: Sequence[Any], start: Any) -> ipywidgets.SelectionSlider:

@@ -208,10 +208,12 @@ class _Tally:
         return "\n".join([self._summary, *lines])
 
     def _repr_html_(self) -> str:
-        head = "<tr><th>question</th><th>you</th><th>the run</th></tr>"
+        names = ("question", "you", "the run")
+        head = "".join(f'<th scope="col">{name}</th>' for name in names)
         body = "".join(
-            f"<tr><td>{html.escape(name)}</td><td>{said}</td><td>{true}</td></tr>"
+            f'<tr><th scope="row">{html.escape(name)}</th>'
+            f"<td>{said}</td><td>{true}</td></tr>"
             for name, said, true in self._rows
         )
-        table = f"<table><thead>{head}</thead><tbody>{body}</tbody></table>"
+        table = f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
         return f"<p>{html.escape(self._summary)}</p>{table}"

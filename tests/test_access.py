@@ -1,0 +1,339 @@
+"""That nobody is shut out: alt texts, headings, tables, colours, contrast.
+
+`tests/browser/test_access.py` looks at the same in a browser.
+"""
+
+import html
+import itertools
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import nbformat
+import numpy as np
+import pytest
+import torch
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.collections import Collection
+from matplotlib.colors import to_rgba
+from matplotlib.lines import Line2D
+from matplotlib.text import Text
+from test_plots import EVERY, RUN
+
+from mnist_lessons import plots
+from mnist_lessons.history import History
+from mnist_lessons.live import draw_live
+from mnist_lessons.picture import (
+    BLUE,
+    COLOURS,
+    DASHES,
+    GREEN,
+    GREY,
+    MARKERS,
+    ORANGE,
+    contrast,
+    ink_on,
+)
+from mnist_lessons.widgets import Predictions
+
+ROOT = Path(__file__).resolve().parent.parent
+LESSONS = sorted((ROOT / "notebooks").glob("[0-9][0-9]_*.ipynb"))
+every_lesson = pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem)
+
+RAMP = torch.arange(784.0).reshape(28, 28) % 256
+LIVE = {"training loss": [(0.1, 2.0), (0.2, 1.0)], "validation loss": [(1.0, 0.5)]}
+LIVE |= {"training accuracy": [(0.1, 0.5)], "validation accuracy": [(1.0, 0.9)]}
+# besides the pictures of test_plots.py, writing on every shade
+FIGURES = EVERY | {
+    "pixels of every value": lambda: plots.pixels(RAMP),
+    "weights of every size": lambda: plots.filtering(
+        torch.eye(28), torch.linspace(-1, 1, 25).reshape(5, 5)
+    ),
+    "strong templates": lambda: plots.learning(
+        {"before": [(1, 3.0), (2, 2.0)], "now": [(1, 2.5), (2, 1.0)]},
+        torch.linspace(-1, 1, 10).repeat_interleave(784).reshape(10, 784),
+    ),
+    "many mistakes": lambda: plots.confusion(
+        torch.arange(1000) % 10, torch.arange(1000) // 10 % 10
+    ),
+    "a batch of zeros": lambda: plots.batch(torch.zeros(4, 1, 28, 28), "zeros"),
+    "a live chart": lambda: draw_live(LIVE, 2),
+}
+
+
+# pictures in words
+
+
+def alts_in(path):
+    """Return the alt text of each picture below the cells of a notebook."""
+    found = []
+    for cell in nbformat.read(path, as_version=4).cells:
+        for output in cell.get("outputs", []):
+            data = output.get("data", {})
+            images = re.findall(r"<img\b[^>]*>", data.get("text/html", ""))
+            if not images and "image/png" in data:
+                images = [""]  # a bare PNG, which JupyterLab shows without its alt text
+            for image in images:
+                alt = re.search(r'\balt="([^"]*)"', image)
+                found.append(html.unescape(alt[1]) if alt else "")
+    return found
+
+
+def says_too_little(alt):
+    file_name = re.search(r"\.(png|svg|jpe?g)$", alt)
+    return (
+        len(alt) < 40 or file_name or re.match("(an? )?(image|picture) of", alt, re.I)
+    )
+
+
+@every_lesson
+def test_every_stored_picture_says_what_it_shows(path):
+    alts = alts_in(path)
+    assert len(alts) >= 10
+    assert [alt for alt in alts if says_too_little(alt)] == []
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_every_drawn_picture_says_what_it_shows_as_html(name):
+    picture = FIGURES[name]()
+    assert not says_too_little(picture.alt), picture.alt
+    page = picture._repr_mimebundle_()[0]["text/html"]
+    (alt,) = re.findall(r'<img alt="([^"]*)"', page)
+    assert html.unescape(alt) == picture.alt
+
+
+def test_a_description_cannot_break_out_of_its_element():
+    lines = {'<b>"5"</b>': [1.0, 2.0]}
+    page = plots.curves(lines, xlabel="x", ylabel="y")._repr_mimebundle_()[0]
+    assert "<b>" not in page["text/html"]
+    assert '"5"' not in page["text/html"]
+
+
+@pytest.mark.parametrize("path", [*LESSONS, ROOT / "README.md"], ids=lambda p: p.stem)
+def test_every_image_in_prose_has_alt_text(path):
+    text = prose_of(path)
+    assert re.findall(r"!\[\s*\]", text) == []
+    assert [i for i in re.findall(r"<img[^>]*>", text) if 'alt="' not in i] == []
+
+
+# headings and tables
+
+
+def prose_of(path):
+    """Return the markdown of a notebook or of a page, without its code."""
+    text = path.read_text(encoding="utf-8")
+    if path.suffix == ".ipynb":
+        cells = nbformat.reads(text, as_version=4).cells
+        text = "\n\n".join(c.source for c in cells if c.cell_type == "markdown")
+    return re.sub(r"^```.*?^```$", "", text, flags=re.M | re.S)
+
+
+@pytest.mark.parametrize("path", [*LESSONS, ROOT / "README.md"], ids=lambda p: p.stem)
+def test_headings_start_at_one_title_and_skip_no_level(path):
+    levels = [len(marks) for marks in re.findall("^(#+) ", prose_of(path), re.M)]
+    assert levels[0] == 1
+    assert levels.count(1) == 1
+    assert all(below <= above + 1 for above, below in itertools.pairwise(levels))
+
+
+@pytest.mark.parametrize("path", [*LESSONS, ROOT / "README.md"], ids=lambda p: p.stem)
+def test_every_table_in_prose_names_its_columns(path):
+    heads = re.findall(r"^\|(.*)\|\n\|[ :|-]+\|$", prose_of(path), re.M)
+    assert heads
+    for head in heads:
+        assert all(name.strip() for name in head.split("|")), head
+
+
+class Tables(HTMLParser):
+    """The tags of a table's cells, with their scopes."""
+
+    def __init__(self, page):
+        super().__init__()
+        self.cells = []
+        self.feed(page)
+
+    def handle_starttag(self, tag, attributes):
+        if tag in ("th", "td"):
+            self.cells.append((tag, dict(attributes).get("scope")))
+
+
+def a_tally():
+    predictions = Predictions()
+    predictions.ask("the coin", "AB")
+    predictions.compare("the coin", A=True, B=False)
+    return predictions.tally()
+
+
+@pytest.mark.parametrize(
+    "table", [RUN, History(), a_tally()], ids=["run", "none", "tally"]
+)
+def test_tables_say_what_their_rows_and_columns_are(table):
+    cells = Tables(table._repr_html_()).cells
+    scopes = [scope for tag, scope in cells if tag == "th"]
+    assert scopes.count("col") >= 3
+    assert scopes.count("row") == len(getattr(table, "_rows", table))
+    assert None not in scopes
+
+
+# colours
+
+
+# Machado, Oliveira and Fernandes (2009), IEEE Trans. Vis. Comput. Graph. 15(6), for
+# people who lack one kind of cone; they work on linear RGB
+VISIONS = {
+    "usual": np.eye(3),
+    "protanopia": np.array(
+        [
+            [0.152286, 1.052583, -0.204868],
+            [0.114503, 0.786281, 0.099216],
+            [-0.003882, -0.048116, 1.051998],
+        ]
+    ),
+    "deuteranopia": np.array(
+        [
+            [0.367322, 0.860646, -0.227968],
+            [0.280085, 0.672501, 0.047413],
+            [-0.011820, 0.042940, 0.968881],
+        ]
+    ),
+}
+TO_XYZ = np.array(
+    [
+        [0.4124564, 0.3575761, 0.1804375],
+        [0.2126729, 0.7151522, 0.0721750],
+        [0.0193339, 0.1191920, 0.9503041],
+    ]
+)
+APART = 20  # CIE76; about 2 is the least that people notice side by side
+
+
+def as_seen(colour, vision):
+    """Return a colour in CIE Lab, after what is lost on the way to the brain."""
+    rgb = np.array(to_rgba(colour)[:3])
+    linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
+    seen = (VISIONS[vision] @ linear).clip(0, 1)
+    x, y, z = TO_XYZ @ seen / TO_XYZ.sum(axis=1)
+    f = [
+        t ** (1 / 3) if t > 216 / 24389 else (24389 / 27 * t + 16) / 116
+        for t in (x, y, z)
+    ]
+    return np.array([116 * f[1] - 16, 500 * (f[0] - f[1]), 200 * (f[1] - f[2])])
+
+
+def too_close(colours, vision):
+    """Return the pairs of colours that are hard to tell apart, with their distance."""
+    found = {}
+    for pair in itertools.combinations(colours, 2):
+        one, other = (as_seen(colour, vision) for colour in pair)
+        if (distance := float(np.linalg.norm(one - other))) < APART:
+            found[pair] = round(distance, 1)
+    return found
+
+
+@pytest.mark.parametrize("vision", VISIONS)
+@pytest.mark.parametrize(
+    "together",
+    [COLOURS, [BLUE, ORANGE, GREY], ["#B35806", "#F7F7F7", "#542788"]],
+    ids=["lines", "the run before in grey", "for and against"],
+)
+def test_colours_used_together_can_be_told_apart(together, vision):
+    assert too_close(together, vision) == {}
+
+
+def test_red_and_green_are_too_close_for_some():
+    assert too_close(["#D62728", "#2CA02C"], "usual") == {}
+    assert too_close(["#D62728", "#2CA02C"], "deuteranopia")
+    assert too_close(["#CC79A7", "#009E73"], "deuteranopia")  # Okabe and Ito's own
+
+
+def test_lines_can_be_told_apart_without_any_colour():
+    assert len(set(map(str, DASHES))) == len(set(MARKERS)) == len(COLOURS)
+    many = {name: list(range(40)) for name in "abcdefg"}
+    lines = plots.curves(many, xlabel="x", ylabel="y").figure.axes[0].lines
+    assert len({str(line._unscaled_dash_pattern) for line in lines}) == 7
+
+
+# contrast
+
+
+def test_contrast_is_that_of_wcag():
+    assert contrast("black", "white") == pytest.approx(21)
+    assert contrast("#777777", "white") == pytest.approx(4.48, abs=0.01)
+    assert contrast("#777777", "white") == contrast("white", "#777777")
+
+
+def test_ink_can_be_read_on_every_ground():
+    for shade in np.linspace(0, 1, 64):
+        for ground in ((shade, shade, shade), (shade, 0.5, 0), (0, shade, 1)):
+            assert contrast(ink_on(ground), ground) >= 4.5
+
+
+def hard_to_read(figure):
+    """Return the texts whose contrast to the pixels behind them is below 4.5.
+
+    A tenth of the pixels behind a text may be worse: a dotted line that it crosses.
+    """
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    figure.set_layout_engine("none")  # or else nothing is where it was
+    texts = [text for text in figure.findobj(Text) if text.get_text().strip()]
+    boxes = [text.get_window_extent(canvas.get_renderer()) for text in texts]
+    colours = [text.get_color() for text in texts]
+    for text in texts:
+        text.set_color((0, 0, 0, 0))  # its own box, if it has one, stays
+    canvas.draw()
+    pixels = np.asarray(canvas.buffer_rgba())[::-1, :, :3] / 255
+    found = {}
+    for text, box, colour in zip(texts, boxes, colours, strict=True):
+        x, y = max(0, int(box.x0)), max(0, int(box.y0))
+        behind = pixels[y : int(box.y1) + 1, x : int(box.x1) + 1].reshape(-1, 3)
+        shades, counts = np.unique(behind, axis=0, return_counts=True)
+        bad = sum(
+            count
+            for shade, count in zip(shades, counts, strict=True)
+            if contrast(colour, shade) < 4.5
+        )
+        if bad > 0.1 * counts.sum():
+            found[text.get_text()] = (colour, tuple(behind[len(behind) // 2]))
+    return found
+
+
+def too_faint(figure):
+    """Return the colours of lines, dots and bars whose contrast to white is below 3."""
+    found = set()
+    for axis in figure.axes:
+        drawn = [*axis.lines, *axis.patches, *axis.collections]
+        for thing in drawn:
+            if axis.get_label() == "<colorbar>" or not thing.get_visible():
+                continue
+            if isinstance(thing, Line2D):
+                colours = [thing.get_color()]
+            elif isinstance(thing, Collection):
+                colours = thing.get_edgecolor()
+            else:
+                colours = [thing.get_facecolor()]
+            for colour in colours:
+                alpha = thing.get_alpha() or 1.0
+                mixed = [1 - alpha * (1 - part) for part in to_rgba(colour)[:3]]
+                if contrast(mixed, "white") < 3:
+                    found.add(colour)
+    return found
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_what_a_picture_says_and_draws_stands_out(name):
+    figure = FIGURES[name]().figure
+    assert figure.get_facecolor() == (1, 1, 1, 1)  # in a dark theme, too
+    assert too_faint(figure) == set()
+    assert hard_to_read(figure) == {}
+
+
+def test_faint_words_and_lines_are_noticed():
+    figure = plots.curves({"a": [1, 2]}, xlabel="x", ylabel="faint").figure
+    (axis,) = figure.axes
+    axis.yaxis.label.set_color("#7F7F7F")
+    axis.lines[0].set_color("#9A9A9A")
+    axis.axvspan(0, 3, color=GREEN, alpha=0.3)
+    axis.text(1.5, 1.5, "on a tint", color=GREY)
+    assert hard_to_read(figure).keys() == {"faint", "on a tint"}
+    assert len(too_faint(figure)) == 2
