@@ -32,6 +32,7 @@ from mnist_lessons.files import DataFileError
 from mnist_lessons.history import History
 from mnist_lessons.images import as_text, read_digit
 from mnist_lessons.lab import run_lab
+from mnist_lessons.lessons import LessonError
 from mnist_lessons.models import DigitClassifier
 from mnist_lessons.options import EPOCHS, make_parser, model_from
 from mnist_lessons.photos import ImageError
@@ -45,7 +46,10 @@ from mnist_lessons.processes import (
     rank,
     share_of,
 )
+from mnist_lessons.projector import run_projector
 from mnist_lessons.settings import OPTIMIZERS, RATES
+from mnist_lessons.slides import SlidesError
+from mnist_lessons.slides.command import run_slides
 from mnist_lessons.tuning.command import run_tune
 from mnist_lessons.tuning.storages import StudyError
 
@@ -196,6 +200,7 @@ COMMANDS = {
     "evaluate": run_evaluate,
     "predict": run_predict,
     "tune": run_tune,
+    "slides": run_slides,
 }
 ERRORS = (
     CommandError,
@@ -204,6 +209,8 @@ ERRORS = (
     ImageError,
     StudyError,
     TeamError,
+    LessonError,
+    SlidesError,
     OSError,
 )
 
@@ -228,6 +235,8 @@ def _run(argv: list[str] | None) -> int:
             )
         if options.command == "lab":
             return run_lab(others)  # JupyterLab knows the other options
+        if options.command == "projector":
+            return run_projector(options.lesson, others)
         if others:
             options.parser.error(f"{' '.join(others)} is not known; see --help")
         return COMMANDS[options.command](options)
