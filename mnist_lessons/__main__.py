@@ -34,6 +34,7 @@ from mnist_lessons.handouts.exercises import HandoutError
 from mnist_lessons.history import History
 from mnist_lessons.images import as_text, read_digit
 from mnist_lessons.lab import run_lab
+from mnist_lessons.lessons import LessonError
 from mnist_lessons.models import DigitClassifier
 from mnist_lessons.options import EPOCHS, make_parser, model_from
 from mnist_lessons.photos import ImageError
@@ -47,7 +48,10 @@ from mnist_lessons.processes import (
     rank,
     share_of,
 )
+from mnist_lessons.projector import run_projector
 from mnist_lessons.settings import OPTIMIZERS, RATES
+from mnist_lessons.slides import SlidesError
+from mnist_lessons.slides.command import run_slides
 from mnist_lessons.tuning.command import run_tune
 from mnist_lessons.tuning.storages import StudyError
 
@@ -210,6 +214,7 @@ COMMANDS = {
     "predict": run_predict,
     "tune": run_tune,
     "handout": run_handout,
+    "slides": run_slides,
 }
 ERRORS = (
     CommandError,
@@ -219,6 +224,8 @@ ERRORS = (
     StudyError,
     TeamError,
     HandoutError,
+    LessonError,
+    SlidesError,
     OSError,
 )
 
@@ -243,6 +250,8 @@ def _run(argv: list[str] | None) -> int:
             )
         if options.command == "lab":
             return run_lab(others)  # JupyterLab knows the other options
+        if options.command == "projector":
+            return run_projector(options.lesson, others)
         if others:
             options.parser.error(f"{' '.join(others)} is not known; see --help")
         return COMMANDS[options.command](options)

@@ -1,6 +1,6 @@
 """What `python -m mnist_lessons --help` and the --help of its commands say."""
 
-from mnist_lessons import lab
+from mnist_lessons import lab, projector
 from mnist_lessons.handouts import command as handout
 
 ABOUT = """\
@@ -92,6 +92,18 @@ the first one, in Python:
   plots.trials(study)
 """
 
+SLIDES_HELP = """\
+Make slides of a lesson, with its stored outputs: one HTML file that needs no network.
+
+Open it in a browser. Space and the arrow keys move, Esc shows all slides, S opens the
+speaker's view: the lesson's text, slide by slide. F fills the screen."""
+
+SLIDES_EXAMPLES = """\
+examples:
+  python -m mnist_lessons slides 03
+  python -m mnist_lessons slides all --out lecture
+"""
+
 # what follows the command, what it does in short, its description, and the end
 COMMANDS = {
     "lab": (
@@ -129,5 +141,17 @@ COMMANDS = {
         "write a lesson without or with its solutions",
         handout.HELP,
         handout.EXAMPLES,
+    ),
+    "slides": (
+        "LESSON [--out FOLDER]",
+        "make slides of a lesson",
+        SLIDES_HELP,
+        SLIDES_EXAMPLES,
+    ),
+    "projector": (
+        "[LESSON] [options of JupyterLab]",
+        "open a lesson in large type, for a lecture",
+        projector.HELP,
+        projector.EXAMPLES,
     ),
 }

@@ -195,6 +195,16 @@ def make_parser() -> argparse.ArgumentParser:
 
     _add_tune(command("tune"))
     _add_handout(command("handout"))
+
+    option = command("slides").add_argument
+    say = "its number or name: 03, 3, 03_mlp; or all"
+    option("lesson", metavar="LESSON", help=say)
+    say = "folder for the files; it is made if need be (the current folder)"
+    option("--out", type=Path, metavar="FOLDER", default=Path(), help=say)
+
+    option = command("projector").add_argument
+    say = "its number or name: 03, 3, 03_mlp (01)"
+    option("lesson", metavar="LESSON", nargs="?", default="01", help=say)
     return parser
 
 

@@ -1,0 +1,199 @@
+"""A lesson cut into slides: what is on each, and what its speaker reads.
+
+Sizes are in pixels of a slide of 1280 x 720. They only decide what is put together; the
+page itself measures, and sets type as large as there is room for (`deck.html.j2`).
+"""
+
+import base64
+import math
+import struct
+from dataclasses import dataclass, field
+from typing import Any
+
+from nbformat import NotebookNode
+
+from mnist_lessons.slides.prose import Item, Part, parts_of
+from mnist_lessons.slides.rules import type_of
+
+ROOM = 590  # height below the title
+WIDTH = 1160
+CODE_LINE, TEXT_LINE, GAP = 25, 42, 18
+LETTERS = 74  # of text in a line
+LARGER = 1.25  # a picture is at least so much larger than in the notebook, if possible
+RESULTS = {"source", "output", "picture", "html"}
+EMPTY_PICTURE = (600, 300)
+
+
+@dataclass
+class Block:
+    """One thing on a slide.
+
+    Attributes:
+        kind: a kind of `prose.Item`, or "source", "output", "picture", "html".
+        text: Markdown, code, printed text, a picture as base64, or HTML.
+        alt: what a picture shows, in words.
+        size: width and height that a picture has in the notebook.
+        later: whether it appears with the next press of a key.
+    """
+
+    kind: str
+    text: str
+    alt: str = ""
+    size: tuple[int, int] = (0, 0)
+    later: bool = False
+
+    @property
+    def height(self) -> int:
+        """About how many pixels it takes."""
+        if self.kind == "picture":
+            return self.least + GAP
+        if self.kind in {"source", "output", "code"}:
+            return CODE_LINE * (self.text.count("\n") + 1) + GAP
+        if self.kind in {"formula", "html"}:
+            return 120
+        rows = [math.ceil(len(row) / LETTERS) for row in self.text.splitlines() if row]
+        return TEXT_LINE * sum(rows) + GAP
+
+    @property
+    def least(self) -> int:
+        """How many pixels high a picture must be: larger than in the notebook."""
+        width, height = self.size
+        return math.ceil(height * min(LARGER, WIDTH / width)) if width else 0
+
+
+@dataclass
+class Slide:
+    """One slide.
+
+    Attributes:
+        title: the heading, as Markdown.
+        level: 1 for the lesson's title, 2 for a section, 3 for what is below it.
+        opens: whether it starts a column of slides, as sections do.
+        blocks: what is on it.
+        notes: what the speaker sees, as Markdown.
+    """
+
+    title: str
+    level: int
+    opens: bool = False
+    blocks: list[Block] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def is_prose(self) -> bool:
+        """Whether there is nothing but prose on it, which is then set larger."""
+        return not any(block.kind in RESULTS for block in self.blocks)
+
+    def has_room(self, *blocks: Block) -> bool:
+        """Tell whether the blocks fit below what is there."""
+        return sum(block.height for block in [*self.blocks, *blocks]) <= ROOM
+
+
+def outline(notebook: NotebookNode) -> list[Slide]:
+    """Return the slides of a lesson, in order.
+
+    Raises:
+        ValueError: if no cell is to be shown.
+    """
+    slides: list[Slide] = []
+    for cell in notebook.cells:
+        kind = type_of(cell)
+        if kind == "skip":
+            continue
+        if kind == "notes":
+            if slides:
+                slides[-1].notes.append(cell.source)
+        elif cell.cell_type == "code":
+            _add_code(slides, cell, kind)
+        else:
+            for part in parts_of(cell.source):
+                _add_prose(slides, part, kind)
+    if not slides:
+        raise ValueError("every cell is skipped or only for the speaker")
+    slides[0].opens = True
+    return slides
+
+
+def _next(slides: list[Slide]) -> Slide:
+    """Add a slide that goes on with the same heading, and return it."""
+    before = slides[-1] if slides else Slide("", 2)
+    slides.append(Slide(before.title, before.level if before.level > 1 else 2))
+    return slides[-1]
+
+
+def _add_prose(slides: list[Slide], part: Part, kind: str) -> None:
+    if part.heading and (part.items or part.level == 1):
+        slides.append(Slide(part.heading, part.level, part.level <= 2))
+    elif not slides:
+        _next(slides)
+    noted = slides[-1]
+    after = not part.heading and _shows_a_result(noted)
+    for item in part.items:
+        slide = slides[-1]
+        block = Block(item.kind, item.text, later=after and slide is noted)
+        if part.level == 1 and item.kind == "list":
+            slide = _next(slides)
+            slide.title = "You will be able to"
+        elif not _goes_there(slide, item, block):
+            slide = _next(slides)
+            block.later = False
+        slide.blocks.append(block)
+    if not part.heading and not after and part.items:
+        noted = slides[-1]
+    noted.notes.append(part.notes)
+
+
+def _shows_a_result(slide: Slide) -> bool:
+    return bool(slide.blocks) and slide.blocks[-1].kind in RESULTS
+
+
+def _goes_there(slide: Slide, item: Item, block: Block) -> bool:
+    """Tell whether a piece of prose may stand on a slide, and finds room there."""
+    kinds = [there.kind for there in slide.blocks]
+    alone = item.kind in {"question", "table"} and "words" in kinds
+    later = any(there.later for there in slide.blocks)
+    ended = "question" in kinds or (later and item.kind != "words")
+    return not alone and not ended and slide.has_room(block)
+
+
+def _add_code(slides: list[Slide], cell: NotebookNode, kind: str) -> None:
+    results = [block for output in cell.outputs for block in _results_of(output)]
+    blocks = [Block("source", cell.source.strip("\n")), *results]
+    continues = kind in {"-", "fragment"} and slides and slides[-1].has_room(*blocks)
+    slide = slides[-1] if continues else _next(slides)
+    if slide.has_room(*blocks):
+        slide.blocks += blocks
+        return
+    for block in blocks:
+        # code and its picture apart, so that both are large; printed text goes with
+        # either
+        if slide.blocks and not slide.has_room(block):
+            slide = _next(slides)
+        slide.blocks.append(block)
+
+
+def _results_of(output: Any) -> list[Block]:
+    """Return what a cell's output shows: a picture, a table, or printed text."""
+    if output.output_type == "stream":
+        return [Block("output", output.text.strip("\n"))]
+    data = output.get("data", {})
+    if "image/png" in data:
+        told = output.metadata.get("image/png", {})
+        png = "".join(data["image/png"]).replace("\n", "")
+        alt = told.get("alt") or "".join(data.get("text/plain", ""))
+        size = (told.get("width"), told.get("height"))
+        whole = size if all(size) else _pixels(png)
+        return [Block("picture", png, alt, whole)]
+    if "text/markdown" in data:
+        return [Block("table", "".join(data["text/markdown"]))]
+    if "text/html" in data:
+        return [Block("html", "".join(data["text/html"]))]
+    if "text/plain" in data:
+        return [Block("output", "".join(data["text/plain"]))]
+    return []
+
+
+def _pixels(png: str) -> tuple[int, int]:
+    """Return width and height of a PNG file, from its header."""
+    head = base64.b64decode(png[:32])
+    return struct.unpack(">II", head[16:24]) if len(head) >= 24 else EMPTY_PICTURE
