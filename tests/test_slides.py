@@ -132,8 +132,9 @@ def test_a_task_is_shown_whole():
 
 def test_questions_formulas_tables_and_lists_keep_their_form():
     text = (
-        "Look at this one:\n\n$$a = b$$\n\n> **Predict first.** Which?\n>\n> A. One \\\n"
-        "> B. Two\n\n| a |\n|---|\n| b |\n\nThree things to do now:\n\n- one\n- two"
+        "Look at this one:\n\n$$a = b$$\n\n> **Predict first.** Which?\n>\n"
+        "> A. One \\\n> B. Two\n\n| a |\n|---|\n| b |\n\n"
+        "Three things to do now:\n\n- one\n- two"
     )
     (part,) = parts_of(text)
     assert [item.kind for item in part.items] == [
@@ -157,6 +158,12 @@ def test_hints_and_solutions_are_on_no_slide():
 
 
 # what is on a slide together
+
+
+def test_a_section_without_prose_shares_its_slide_with_the_heading_below():
+    (_, slide) = slides_of(new_markdown_cell("## 9. Two\n\n### One\n\nIt is so."))
+    assert slide.title == "9. Two"
+    assert [block.text for block in slide.blocks] == ["**One**", "It is so."]
 
 
 def test_short_code_and_its_picture_share_a_slide_long_code_does_not():
@@ -225,8 +232,10 @@ def test_a_deck_refers_to_nothing_outside_itself(path):
     body = page[page.index('<div class="reveal">') : page.index("<script>")]
     sources = re.findall(r'\b(?:src|srcset|data|poster)="([^"]{0,30})', body)
     assert all(source.startswith("data:image/png") for source in sources)
-    assert not re.search(r"<(?:link|iframe|object|embed)\b(?![^>]*href=\"data:,)", page)
-    assert not re.search(r"@import|url\((?!data:)", page[: page.index("</style>")])
+    head = page[: page.index("</style>")]
+    assert re.findall(r"<link\b[^>]*>", head) == ['<link rel="icon" href="data:,">']
+    assert not re.search(r"<(?:link|iframe|object|embed)\b", body)
+    assert not re.search(r"@import|url\((?!data:)", head)
     assert "$$" not in body
     assert body.count("<math") >= body.count("</math>")
 

@@ -89,6 +89,11 @@ class Slide:
         """Whether there is nothing but prose on it, which is then set larger."""
         return not any(block.kind in RESULTS for block in self.blocks)
 
+    @property
+    def is_bare(self) -> bool:
+        """Whether it is a section's title and nothing else."""
+        return self.opens and self.level == 2 and not self.blocks
+
     def has_room(self, *blocks: Block) -> bool:
         """Tell whether the blocks fit below what is there."""
         return sum(block.height for block in [*self.blocks, *blocks]) <= ROOM
@@ -132,13 +137,16 @@ def _next(slides: list[Slide]) -> Slide:
 
 
 def _add_prose(slides: list[Slide], part: Part) -> None:
-    if part.heading and (part.items or part.level == 1):
+    items = part.items
+    if part.level > 2 and items and slides and slides[-1].is_bare:
+        items = [Item("words", f"**{part.heading}**"), *items]
+    elif part.heading and (items or part.level <= 2):
         slides.append(Slide(part.heading, part.level, part.level <= 2))
     elif not slides:
         _next(slides)
     noted = slides[-1]
     after = not part.heading and _shows_a_result(noted)
-    for item in part.items:
+    for item in items:
         slide = slides[-1]
         block = Block(item.kind, item.text, later=after and slide is noted)
         if part.level == 1 and item.kind == "list":
@@ -146,10 +154,10 @@ def _add_prose(slides: list[Slide], part: Part) -> None:
             slide.title = "You will be able to"
         elif not _goes_there(slide, item, block):
             slide = _next(slides)
-            if block.later and _has_code_and_picture(noted):
-                slide.blocks.append(noted.blocks.pop())  # with what is said about it
-            else:
-                block.later = False
+            block.later = block.later and _has_code_and_picture(noted)
+            block.later = block.later and slide.has_room(noted.blocks[-1], block)
+            if block.later:  # the picture goes with what is said about it
+                slide.blocks.append(noted.blocks.pop())
         slide.blocks.append(block)
     if not part.heading and not after and part.items:
         noted = slides[-1]
