@@ -15,12 +15,15 @@ from nbformat import NotebookNode
 from mnist_lessons.slides.prose import Item, Part, parts_of
 from mnist_lessons.slides.rules import type_of
 
-ROOM = 590  # height below the title
+ROOM = 570  # height below the title
 WIDTH = 1160
-CODE_LINE, TEXT_LINE, GAP = 25, 42, 18
+CODE_LINE, TEXT_LINE, GAP = 25, 42, 20
 LETTERS = 74  # of text in a line
-LARGER = 1.25  # a picture is at least so much larger than in the notebook, if possible
+LARGER = 1.25  # a picture is at least so much larger than in the notebook ...
+TALLEST = 450  # ... as long as that leaves room for a sentence below it
+MOST_LINES = 24  # of code, set as small as it may be
 RESULTS = {"source", "output", "picture", "html"}
+TALLY = "predictions.tally("
 EMPTY_PICTURE = (600, 300)
 
 
@@ -50,7 +53,8 @@ class Block:
         if self.kind in {"source", "output", "code"}:
             return CODE_LINE * (self.text.count("\n") + 1) + GAP
         if self.kind in {"formula", "html"}:
-            return 120
+            lead = len(self.text.split("$$")[0])
+            return 120 + TEXT_LINE * math.ceil(lead / LETTERS)
         rows = [math.ceil(len(row) / LETTERS) for row in self.text.splitlines() if row]
         return TEXT_LINE * sum(rows) + GAP
 
@@ -58,7 +62,8 @@ class Block:
     def least(self) -> int:
         """How many pixels high a picture must be: larger than in the notebook."""
         width, height = self.size
-        return math.ceil(height * min(LARGER, WIDTH / width)) if width else 0
+        larger = height * min(LARGER, WIDTH / width) if width else 0
+        return math.ceil(min(larger, TALLEST))
 
 
 @dataclass
@@ -84,6 +89,11 @@ class Slide:
         """Whether there is nothing but prose on it, which is then set larger."""
         return not any(block.kind in RESULTS for block in self.blocks)
 
+    @property
+    def is_bare(self) -> bool:
+        """Whether it is a section's title and nothing else."""
+        return self.opens and self.level == 2 and not self.blocks
+
     def has_room(self, *blocks: Block) -> bool:
         """Tell whether the blocks fit below what is there."""
         return sum(block.height for block in [*self.blocks, *blocks]) <= ROOM
@@ -96,9 +106,11 @@ def outline(notebook: NotebookNode) -> list[Slide]:
         ValueError: if no cell is to be shown.
     """
     slides: list[Slide] = []
+    tallied = False
     for cell in notebook.cells:
         kind = type_of(cell)
         if kind == "skip":
+            tallied = cell.source.startswith(TALLY)
             continue
         if kind == "notes":
             if slides:
@@ -107,7 +119,10 @@ def outline(notebook: NotebookNode) -> list[Slide]:
             _add_code(slides, cell, kind)
         else:
             for part in parts_of(cell.source):
-                _add_prose(slides, part, kind)
+                if tallied and not part.heading:
+                    part.items.clear()  # it speaks about each reader's own answers
+                _add_prose(slides, part)
+        tallied = False
     if not slides:
         raise ValueError("every cell is skipped or only for the speaker")
     slides[0].opens = True
@@ -121,14 +136,17 @@ def _next(slides: list[Slide]) -> Slide:
     return slides[-1]
 
 
-def _add_prose(slides: list[Slide], part: Part, kind: str) -> None:
-    if part.heading and (part.items or part.level == 1):
+def _add_prose(slides: list[Slide], part: Part) -> None:
+    items = part.items
+    if part.level > 2 and items and slides and slides[-1].is_bare:
+        items = [Item("words", f"**{part.heading}**"), *items]
+    elif part.heading and (items or part.level <= 2):
         slides.append(Slide(part.heading, part.level, part.level <= 2))
     elif not slides:
         _next(slides)
     noted = slides[-1]
     after = not part.heading and _shows_a_result(noted)
-    for item in part.items:
+    for item in items:
         slide = slides[-1]
         block = Block(item.kind, item.text, later=after and slide is noted)
         if part.level == 1 and item.kind == "list":
@@ -136,7 +154,10 @@ def _add_prose(slides: list[Slide], part: Part, kind: str) -> None:
             slide.title = "You will be able to"
         elif not _goes_there(slide, item, block):
             slide = _next(slides)
-            block.later = False
+            block.later = block.later and _has_code_and_picture(noted)
+            block.later = block.later and slide.has_room(noted.blocks[-1], block)
+            if block.later:  # the picture goes with what is said about it
+                slide.blocks.append(noted.blocks.pop())
         slide.blocks.append(block)
     if not part.heading and not after and part.items:
         noted = slides[-1]
@@ -145,6 +166,11 @@ def _add_prose(slides: list[Slide], part: Part, kind: str) -> None:
 
 def _shows_a_result(slide: Slide) -> bool:
     return bool(slide.blocks) and slide.blocks[-1].kind in RESULTS
+
+
+def _has_code_and_picture(slide: Slide) -> bool:
+    kinds = [block.kind for block in slide.blocks]
+    return "source" in kinds and kinds[-1] == "picture"
 
 
 def _goes_there(slide: Slide, item: Item, block: Block) -> bool:
@@ -158,7 +184,8 @@ def _goes_there(slide: Slide, item: Item, block: Block) -> bool:
 
 def _add_code(slides: list[Slide], cell: NotebookNode, kind: str) -> None:
     results = [block for output in cell.outputs for block in _results_of(output)]
-    blocks = [Block("source", cell.source.strip("\n")), *results]
+    pieces = _pieces_of(cell.source.strip("\n"))
+    blocks = [*(Block("source", piece) for piece in pieces), *results]
     continues = kind in {"-", "fragment"} and slides and slides[-1].has_room(*blocks)
     slide = slides[-1] if continues else _next(slides)
     if slide.has_room(*blocks):
@@ -170,6 +197,17 @@ def _add_code(slides: list[Slide], cell: NotebookNode, kind: str) -> None:
         if slide.blocks and not slide.has_room(block):
             slide = _next(slides)
         slide.blocks.append(block)
+
+
+def _pieces_of(code: str) -> list[str]:
+    """Cut code that is too long for a slide, if possible at an empty line."""
+    lines = code.split("\n")
+    if len(lines) <= MOST_LINES:
+        return [code]
+    empty = [n for n in range(1, MOST_LINES + 1) if not lines[n].strip()]
+    cut = empty[-1] if empty else MOST_LINES
+    rest = "\n".join(lines[cut:]).strip("\n")
+    return ["\n".join(lines[:cut]).rstrip("\n"), *_pieces_of(rest)]
 
 
 def _results_of(output: Any) -> list[Block]:

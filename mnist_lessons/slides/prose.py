@@ -7,7 +7,7 @@ from mnist_lessons.slides.rules import FENCE, FOLD, HEADING
 
 # between two sentences: after . ? ! and perhaps a closing mark, before a capital
 SENTENCE_END = re.compile(
-    r"(?:(?<=[.?!])|(?<=[.?!][)\"*])|(?<=[.?!]\*\*))(?<!al\.)(?<! [A-Z]\.)\s+"
+    r"(?:(?<=[.?!])|(?<=[.?!][)\"*])|(?<=[.?!]\*\*))(?<! al\.)(?<! [A-Z]\.)\s+"
     r"(?=[A-Z0-9`\"*$(\[\u201c])"
 )
 FORMULA = re.compile(r"\$\$.*?\$\$", re.DOTALL)
@@ -94,7 +94,7 @@ def _choose(text: str, limit: int) -> list[Item]:
     words = 0
     for number, block in enumerate(_blocks(text)):
         if block.startswith("$$"):
-            items.append(Item("formula", block))
+            _append(items, "formula", block)
         elif block.startswith(">"):
             items.append(Item("question", re.sub(r"^> ?", "", block, flags=re.M)))
         elif block.startswith("|"):
@@ -104,12 +104,19 @@ def _choose(text: str, limit: int) -> list[Item]:
         elif re.match(r"- |\d\. ", block):
             points = re.split(r"\n(?=- |\d+\. )", block)
             short = [" ".join(_key(p, WORDS_OF_A_POINT, False)) for p in points]
-            items.append(Item("list", "\n".join(short)))
+            _append(items, "list", "\n".join(short))
         elif chosen := _key(block, limit - words, number > 0 and limit == WORDS_SHOWN):
             said = " ".join(chosen)
             words += len(said.split())
             items.append(Item("words", said))
     return items
+
+
+def _append(items: list[Item], kind: str, text: str) -> None:
+    """Add a list or a formula, together with the words that lead to it."""
+    if items and items[-1].kind == "words" and items[-1].text.endswith(":"):
+        text = f"{items.pop().text}\n\n{text}"
+    items.append(Item(kind, text))
 
 
 def _blocks(text: str) -> list[str]:

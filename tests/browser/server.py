@@ -64,12 +64,14 @@ def launch(chromium):
 class Lab:
     """JupyterLab on 127.0.0.1, on copies of the lessons, without the user's settings.
 
+    It takes further options of JupyterLab, as they are typed.
+
     Attributes:
         root: the folder that it serves.
         url: its address.
     """
 
-    def __init__(self, folder):
+    def __init__(self, folder, *options):
         self.root = folder / "root"
         self.log = folder / "server.log"
         self.root.mkdir()
@@ -84,6 +86,7 @@ class Lab:
         command += ["--expose-app-in-browser", "--IdentityProvider.token="]
         command += ["--ServerApp.ip=127.0.0.1", f"--ServerApp.port={port}"]
         command += ["--ServerApp.port_retries=0", f"--ServerApp.root_dir={self.root}"]
+        command += options
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
                 command,
