@@ -23,7 +23,14 @@ CONDA_NAMES = {"torch": "pytorch-cpu", "torchvision": "torchvision"}
 # what an import is called, where the package has another name
 IMPORT_NAMES = {"PIL": "pillow", "IPython": "ipython"}
 # packages that may be imported although pyproject.toml leaves them to another one
-COMES_WITH = {"ipython": "ipywidgets", "traitlets": "ipywidgets"}
+COMES_WITH = {
+    "ipython": "ipywidgets",
+    "traitlets": "ipywidgets",
+    "jupyter-server": "jupyterlab",
+    "nbconvert": "jupyter-server",
+    "nbclient": "nbconvert",
+    "nbformat": "nbconvert",
+}
 
 project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))[
     "project"
@@ -114,7 +121,7 @@ def test_every_import_of_the_package_is_a_dependency():
 
 @pytest.mark.parametrize(("name", "bringer"), COMES_WITH.items())
 def test_what_is_left_to_another_package_comes_with_it(name, bringer):
-    assert bringer in dependencies
+    assert bringer in set(dependencies) | set(COMES_WITH)
     brought = map(Requirement, importlib.metadata.requires(bringer))
     assert name in {r.name for r in brought if r.marker is None}
 
