@@ -204,7 +204,8 @@ def test_a_refilled_skeleton_runs_and_shows_what_the_cue_sheet_expects(run, tmp_
 
 @pytest.mark.parametrize("name", ["3", "03", "03_mlp", "03_mlp.ipynb"])
 def test_a_lesson_has_several_names(name, run):
-    assert run(f"handout {name} 3 --out a/b")[0] == 0
+    status, out, _ = run(f"handout {name} 3 --out a/b")
+    assert (status, out.count("Wrote")) == (0, 1)
     assert [path.name for path in Path("a/b").iterdir()] == ["03_mlp_handout.ipynb"]
 
 
@@ -286,6 +287,12 @@ def without_check(cells):
     return [cell for cell in cells if "check" not in tags_of(cell)]
 
 
+def with_another_cell_between(cells):
+    for cell in cells:
+        if "check" in tags_of(cell):
+            cell.metadata.tags.remove("check")
+
+
 def cut_off(cells):
     number = next(n for n, cell in enumerate(cells) if "exercise" in tags_of(cell))
     return cells[: number + 1]
@@ -293,7 +300,15 @@ def cut_off(cells):
 
 @pytest.mark.parametrize("option", ["", "--solutions", "--skeleton"])
 @pytest.mark.parametrize(
-    "change", [without_fold, with_another_name, without_fence, without_check, cut_off]
+    "change",
+    [
+        without_fold,
+        with_another_name,
+        without_fence,
+        without_check,
+        with_another_cell_between,
+        cut_off,
+    ],
 )
 def test_an_exercise_without_a_solution_is_named(change, option, changed, run):
     changed(change)

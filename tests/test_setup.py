@@ -21,7 +21,14 @@ CONDA_NAMES = {"torch": "pytorch-cpu", "torchvision": "torchvision"}
 # what an import is called, where the package has another name
 IMPORT_NAMES = {"PIL": "pillow", "IPython": "ipython"}
 # packages that may be imported although pyproject.toml leaves them to another one
-COMES_WITH = {"ipython": "ipywidgets", "traitlets": "ipywidgets"}
+COMES_WITH = {
+    "ipython": "ipywidgets",
+    "traitlets": "ipywidgets",
+    "jupyter-server": "jupyterlab",
+    "nbconvert": "jupyter-server",
+    "nbclient": "nbconvert",
+    "nbformat": "nbconvert",
+}
 ONLY_ON_COLAB = {"google"}
 
 project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))[
@@ -97,7 +104,7 @@ def test_every_import_of_the_package_is_a_dependency():
 
 @pytest.mark.parametrize(("name", "bringer"), COMES_WITH.items())
 def test_what_is_left_to_another_package_comes_with_it(name, bringer):
-    assert bringer in dependencies
+    assert bringer in set(dependencies) | set(COMES_WITH)
     brought = map(Requirement, importlib.metadata.requires(bringer))
     always = [r for r in brought if r.marker is None or r.marker.evaluate()]
     assert name in {r.name for r in always}
