@@ -16,6 +16,7 @@ from mnist_lessons.picture import (
     BLUE,
     ORANGE,
     Picture,
+    are_long,
     as_grids,
     in_one_style,
 )
@@ -101,9 +102,8 @@ def learning(
         down, across = divmod(place, columns)
         right.text(28 * across + 1, 28 * down + 4, name, size=max(6, 45 / columns))
     right.axis("off")
-    right.set_title(
-        f"templates {classes[0]} to {classes[-1]}, weights up to {limit:.2g}"
-    )
+    which = "" if are_long(classes) else f" {classes[0]} to {classes[-1]}"
+    right.set_title(f"templates{which}, weights up to {limit:.2g}")
     bar = figure.colorbar(drawn, ax=right, shrink=0.7, aspect=14, pad=0.01)
     bar.set_ticks([-limit, 0, limit], labels=["against", "0", "for"])
     return Picture(
