@@ -216,6 +216,15 @@ def test_when_all_workers_fail_it_says_why(fake_python, monkeypatch):
     assert '"storage": "journal://a.log"' in said
 
 
+def test_workers_start_with_the_data_set_of_the_search(fake_python, monkeypatch):
+    unpacked = []
+    monkeypatch.setattr(workers, "find_digits", lambda *given: unpacked.append(given))
+    fake_python('echo "$*" >&2; exit 3')
+    with pytest.raises(StudyError, match="--dataset KMNIST"):
+        quick(n_trials=2, dataset="KMNIST")
+    assert unpacked == [(None, "KMNIST")]
+
+
 def test_there_is_at_least_one_thread(fake_python, monkeypatch):
     fake_python('echo "threads: $OMP_NUM_THREADS" >&2; exit 3')
     monkeypatch.setattr(workers, "cores", lambda: 1)

@@ -256,8 +256,8 @@ def confusion(
     counts = pairs.bincount(minlength=len(names) ** 2).reshape(len(names), -1)
     mistakes = counts - counts.diag().diag()
     cell = max(0.3, 0.46 - 0.004 * len(names))  # inches
-    side = max(5.4, cell * len(names) + are_long(names))
-    size = fitting_size([f"{int(counts.max()):,}"], 0.9 * cell)
+    side = max(5.4, cell * len(names) + 1.8 * are_long(names))
+    size = fitting_size([str(int(counts.max()))], 0.8 * cell)
     figure = Figure(figsize=(side + 0.8, side))
     axis = figure.subplots()
     axis.imshow(mistakes.numpy(), cmap="Blues", vmax=max(1, 1.5 * int(mistakes.max())))

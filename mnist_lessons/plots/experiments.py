@@ -18,6 +18,7 @@ from mnist_lessons.picture import (
     GREY,
     ORANGE,
     Picture,
+    are_long,
     as_grids,
     in_one_style,
     ink_on,
@@ -104,9 +105,8 @@ def learning(
         x, y, size = 28 * across + 1, 28 * down + 4, max(6, 45 / columns)
         right.text(x, y, name, size=size, bbox=box)
     right.axis("off")
-    right.set_title(
-        f"templates {classes[0]} to {classes[-1]}, weights up to {limit:.2g}"
-    )
+    which = "" if are_long(classes) else f" {classes[0]} to {classes[-1]}"
+    right.set_title(f"templates{which}, weights up to {limit:.2g}")
     bar = figure.colorbar(drawn, ax=right, shrink=0.7, aspect=14, pad=0.01)
     bar.set_ticks([-limit, 0, limit], labels=["against", "0", "for"])
     return Picture(

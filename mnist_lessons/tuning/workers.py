@@ -58,9 +58,8 @@ def run_workers(plan: Plan, study: "Study", storage: str) -> bool:
         StudyError: all of them failed, and none finished a trial.
         DataFileError: see `load_mnist`.
     """
-    find_digits(
-        plan.data_dir, plan.dataset
-    )  # unpacked once, before several want to do it
+    # unpacked once, before several want to do it
+    find_digits(plan.data_dir, plan.dataset)
     workers: list[Worker] = []
     stopped = False
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
