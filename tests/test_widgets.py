@@ -3,6 +3,7 @@
 import asyncio
 import functools
 import math
+import sys
 import threading
 
 import pytest
@@ -56,6 +57,13 @@ def test_a_piece_shows_itself_live_as_a_picture_and_in_words():
     assert about["image/png"]["alt"] == counter.picture.alt
     assert bundle["text/plain"] == repr(counter) == repr(Counter())
     assert "a slider that counts" in repr(counter)
+
+
+def test_in_colab_there_is_no_html_that_could_take_the_place_of_a_piece(monkeypatch):
+    assert "<img alt=" in Counter()._repr_mimebundle_()[0]["text/html"]
+    monkeypatch.setitem(sys.modules, "google.colab", object())
+    bundle, _ = Counter()._repr_mimebundle_()
+    assert set(bundle) == {VIEW, "image/png", "text/plain"}
 
 
 def test_a_shown_picture_has_its_description_as_alt_text():
