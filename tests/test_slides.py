@@ -52,6 +52,7 @@ def kinds(slide):
     [
         (new_markdown_cell("# Lesson"), "slide"),
         (new_markdown_cell("So it is.\n\n## 2. Section\n\nText."), "slide"),
+        (new_markdown_cell("## 2. Section\n\n### Below it"), "slide"),
         (new_markdown_cell("### Try it: a thing"), "subslide"),
         (new_markdown_cell("All of them are right."), "fragment"),
         (new_markdown_cell("<details>\n# no heading\n</details>"), "notes"),
@@ -160,6 +161,14 @@ def test_hints_and_solutions_are_on_no_slide():
 # what is on a slide together
 
 
+def test_a_question_has_a_slide_of_its_own():
+    question = new_markdown_cell("It is.\n\n> **Predict first.** Which?\n>\n> A. One")
+    (_, before, alone, after) = slides_of(code("x"), question, code("y"))
+    assert kinds(before) == ["source", "words"]
+    assert kinds(alone) == ["question"]
+    assert kinds(after) == ["source"]
+
+
 def test_a_section_without_prose_shares_its_slide_with_the_heading_below():
     (_, slide) = slides_of(new_markdown_cell("## 9. Two\n\n### One\n\nIt is so."))
     assert slide.title == "9. Two"
@@ -197,6 +206,7 @@ def test_skipped_cells_are_gone_and_notes_are_for_the_speaker():
     cells[0].metadata["slideshow"] = {"slide_type": "notes"}
     (title,) = slides_of(*cells)
     assert title.notes[-1] == "All."
+    assert "All." not in [block.text for block in title.blocks]
 
 
 @every_lesson

@@ -176,7 +176,7 @@ def _has_code_and_picture(slide: Slide) -> bool:
 def _goes_there(slide: Slide, item: Item, block: Block) -> bool:
     """Tell whether a piece of prose may stand on a slide, and finds room there."""
     kinds = [there.kind for there in slide.blocks]
-    alone = item.kind in {"question", "table"} and "words" in kinds
+    alone = item.kind in {"question", "table"} and kinds
     later = any(there.later for there in slide.blocks)
     ended = "question" in kinds or (later and item.kind != "words")
     return not alone and not ended and slide.has_room(block)
