@@ -18,6 +18,7 @@ from matplotlib.collections import Collection
 from matplotlib.colors import to_rgba
 from matplotlib.lines import Line2D
 from matplotlib.text import Text
+from nbval.plugin import get_sanitize_patterns
 from test_plots import EVERY, RUN
 
 from mnist_lessons import plots
@@ -91,6 +92,17 @@ def test_no_picture_is_stored_twice(path):
     for cell in nbformat.read(path, as_version=4).cells:
         for output in cell.get("outputs", []):
             assert "image/png" not in output.get("data", {}), cell.source
+
+
+@every_lesson
+def test_nbval_compares_no_stored_picture_byte_by_byte(path):
+    rules = get_sanitize_patterns((ROOT / "tests" / "nbval.cfg").read_text())
+    for cell in nbformat.read(path, as_version=4).cells:
+        for output in cell.get("outputs", []):
+            page = output.get("data", {}).get("text/html", "")
+            for regex, replacement in rules:
+                page = re.sub(regex, replacement, page)
+            assert "base64" not in page
 
 
 @every_lesson
