@@ -1,12 +1,17 @@
 """Executing a notebook, and leaving out of it what only makes it larger."""
 
+import html
 import re
 from pathlib import Path
+from typing import NamedTuple
 
 import nbformat
 from nbclient import NotebookClient
 
 WIDGET = "application/vnd.jupyter.widget-view+json"
+IMAGE = re.compile(
+    r'^<img alt="([^"]*)" width="(\d+)"[^>]* src="data:image/png;base64,([^"]*)">$'
+)
 METADATA = {
     "kernelspec": {
         "display_name": "Python 3",
@@ -59,6 +64,29 @@ def drop_second_copy(output: nbformat.NotebookNode) -> None:
     data = output.get("data", {})
     if "<img alt=" in data.get("text/html", "") and data.pop("image/png", None):
         output.metadata.pop("image/png", None)
+
+
+class StoredPicture(NamedTuple):
+    """A picture of `plots` as a notebook stores it.
+
+    Attributes:
+        alt: its description in words.
+        width: in pixels of the page.
+        png: the PNG file in base64.
+    """
+
+    alt: str
+    width: int
+    png: str
+
+
+def picture_in(output: nbformat.NotebookNode) -> StoredPicture | None:
+    """Return the picture that an output is, or `None` where it is something else."""
+    found = IMAGE.match(output.get("data", {}).get("text/html", ""))
+    if not found:
+        return None
+    alt, width, png = found.groups()
+    return StoredPicture(html.unescape(alt), int(width), png)
 
 
 def is_progress_bar(output: nbformat.NotebookNode) -> bool:

@@ -12,7 +12,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from mnist_lessons.execution import execute
+from mnist_lessons.execution import execute, picture_in
 from mnist_lessons.handouts import command, conversion
 from mnist_lessons.handouts.cues import expected
 from mnist_lessons.handouts.exercises import exercises_of, tags_of
@@ -174,8 +174,12 @@ def test_the_cue_sheet_says_section_minutes_and_the_stored_output(path, run):
         assert int(minutes[1]) == told["minutes"]
         assert cell.outputs
         for output in cell.outputs:
-            alt = output.get("metadata", {}).get("image/png", {}).get("alt")
-            told = alt or output.get("text") or output.data["text/plain"]
+            picture = picture_in(output)
+            told = (
+                (picture and picture.alt)
+                or output.get("text")
+                or output.data["text/plain"]
+            )
             assert told.strip() in cue
         varies = "nbval-ignore-output" in tags_of(cell)
         assert varies == ("varies from run to run" in cue)

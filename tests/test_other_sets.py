@@ -9,11 +9,11 @@ import matplotlib as mpl
 import numpy as np
 import pytest
 import torch
-from conftest import ABSENT
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from torch.utils.data import TensorDataset
 from torchvision import datasets
 
+from conftest import ABSENT
 from mnist_lessons import files, load_mnist, packed, plots, sources, tune
 from mnist_lessons.data import DATASETS, class_names
 from mnist_lessons.files import DataFileError

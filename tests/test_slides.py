@@ -1,5 +1,6 @@
 """Slides: what the rules make of cells, what prose is shown, and the file itself."""
 
+import io
 import re
 import sys
 from pathlib import Path
@@ -7,7 +8,10 @@ from pathlib import Path
 import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
+from PIL import Image
 
+from mnist_lessons.execution import picture_in
+from mnist_lessons.picture import as_element
 from mnist_lessons.slides import SlidesError, deck
 from mnist_lessons.slides.outline import MOST_LINES, outline
 from mnist_lessons.slides.prose import parts_of, sentences
@@ -15,16 +19,15 @@ from mnist_lessons.slides.rules import EXCEPTIONS, TYPES, mark, slide_type, type
 
 NOTEBOOKS = Path(__file__).resolve().parent.parent / "notebooks"
 LESSONS = sorted(NOTEBOOKS.glob("[0-9][0-9]_*.ipynb"))
-# one white pixel
-PNG = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGP4DwABAQEANl9ngAAAAABJRU5ErkJggg=="  # noqa: E501
 
 every_lesson = pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem)
 
 
 def picture(alt="a digit", width=600, height=300):
-    size = {"alt": alt, "width": width, "height": height}
-    data = {"image/png": PNG, "text/plain": "<picture>"}
-    return new_output("display_data", data, metadata={"image/png": size})
+    file = io.BytesIO()
+    Image.new("L", (width, height)).save(file, format="png")
+    data = {"text/html": as_element(file.getvalue(), alt, width)}
+    return new_output("display_data", data | {"text/plain": "<picture>"})
 
 
 def printed(text):
@@ -223,11 +226,11 @@ def test_a_deck_starts_with_the_title_and_each_section_opens_a_column(path):
 def test_every_picture_of_a_lesson_is_on_a_slide_with_its_alt_text(path):
     notebook = nbformat.read(path, as_version=4)
     alts = [
-        output.metadata["image/png"]["alt"]
+        picture.alt
         for cell in notebook.cells
         if type_of(cell) != "skip"
         for output in cell.get("outputs", [])
-        if "image/png" in output.get("data", {})
+        if (picture := picture_in(output))
     ]
     blocks = [block for slide in outline(notebook) for block in slide.blocks]
     assert [block.alt for block in blocks if block.kind == "picture"] == alts

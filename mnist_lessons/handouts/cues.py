@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from nbformat import NotebookNode
 
+from mnist_lessons.execution import picture_in
 from mnist_lessons.handouts.exercises import HandoutError, tags_of
 
 HOW = (
@@ -81,9 +82,8 @@ def expected(cell: NotebookNode) -> str:
     """Return a cell's stored output as text: what it printed, pictures in words."""
     texts = []
     for output in cell.outputs:
-        picture = output.get("metadata", {}).get("image/png", {})
-        if "alt" in picture:
-            texts.append(f"picture: {picture['alt']}")
+        if picture := picture_in(output):
+            texts.append(f"picture: {picture.alt}")
         else:
             texts.append(output.get("text") or output.data.get("text/plain", ""))
     return "\n".join(text.strip("\n") for text in texts) or "no output"

@@ -12,6 +12,7 @@ from typing import Any
 
 from nbformat import NotebookNode
 
+from mnist_lessons.execution import picture_in
 from mnist_lessons.slides.prose import Item, Part, parts_of
 from mnist_lessons.slides.rules import type_of
 
@@ -24,7 +25,6 @@ TALLEST = 450  # ... as long as that leaves room for a sentence below it
 MOST_LINES = 24  # of code, set as small as it may be
 RESULTS = {"source", "output", "picture", "html"}
 TALLY = "predictions.tally("
-EMPTY_PICTURE = (600, 300)
 
 
 @dataclass
@@ -215,13 +215,10 @@ def _results_of(output: Any) -> list[Block]:
     if output.output_type == "stream":
         return [Block("output", output.text.strip("\n"))]
     data = output.get("data", {})
-    if "image/png" in data:
-        told = output.metadata.get("image/png", {})
-        png = "".join(data["image/png"]).replace("\n", "")
-        alt = told.get("alt") or "".join(data.get("text/plain", ""))
-        size = (told.get("width"), told.get("height"))
-        whole = size if all(size) else _pixels(png)
-        return [Block("picture", png, alt, whole)]
+    if picture := picture_in(output):
+        width, height = _pixels(picture.png)
+        size = (picture.width, round(picture.width * height / width))
+        return [Block("picture", picture.png, picture.alt, size)]
     if "text/markdown" in data:
         return [Block("table", "".join(data["text/markdown"]))]
     if "text/html" in data:
@@ -233,5 +230,5 @@ def _results_of(output: Any) -> list[Block]:
 
 def _pixels(png: str) -> tuple[int, int]:
     """Return width and height of a PNG file, from its header."""
-    head = base64.b64decode(png[:32])
-    return struct.unpack(">II", head[16:24]) if len(head) >= 24 else EMPTY_PICTURE
+    width, height = struct.unpack(">II", base64.b64decode(png[:32])[16:24])
+    return width, height
