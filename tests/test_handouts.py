@@ -175,12 +175,8 @@ def test_the_cue_sheet_says_section_minutes_and_the_stored_output(path, run):
         assert cell.outputs
         for output in cell.outputs:
             picture = picture_in(output)
-            told = (
-                (picture and picture.alt)
-                or output.get("text")
-                or output.data["text/plain"]
-            )
-            assert told.strip() in cue
+            text = output.get("text") or output.data["text/plain"]
+            assert (picture.alt if picture else text).strip() in cue
         varies = "nbval-ignore-output" in tags_of(cell)
         assert varies == ("varies from run to run" in cue)
     assert f"{len(live)} cells to type live, {total} minutes" in head

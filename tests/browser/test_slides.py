@@ -34,7 +34,8 @@ MEASURE = """() => {
       code: Math.min(...sizes(page, 'pre, code')),
       pictures: [...page.querySelectorAll('img')].map(e => {
         const box = e.getBoundingClientRect();
-        const scale = Math.min(box.width / e.naturalWidth, box.height / e.naturalHeight);
+        const across = box.width / e.naturalWidth;
+        const scale = Math.min(across, box.height / e.naturalHeight);
         return {
           alt: e.alt,
           width: scale * e.naturalWidth,
