@@ -58,9 +58,10 @@ def run_handout(options: argparse.Namespace) -> int:
         except HandoutError as error:
             raise HandoutError(f"{path.name}: {error}.") from error
         made[path].write_text(text, encoding="utf-8")
+        if sheet:  # before anything is printed, in case nobody reads that to its end
+            sheets[path].write_text(sheet, encoding="utf-8")
         print(f"Wrote {made[path]}")
         if sheet:
-            sheets[path].write_text(sheet, encoding="utf-8")
             print(f"Wrote {sheets[path]}\n\n{sheet}")
     return 0
 
