@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from mnist_lessons.lab import find_lessons
+from mnist_lessons.lab import NO_LESSONS, find_lessons
 
 
 class LessonError(ValueError):
@@ -20,11 +20,7 @@ def lessons_named(name: str) -> list[Path]:
     """
     folder = find_lessons()
     if folder is None:
-        raise LessonError(
-            "Found no lessons. They lie in the folder notebooks/ of the project, not "
-            "in the installed package: change into the project's folder and run this "
-            "again."
-        )
+        raise LessonError(NO_LESSONS)
     paths = sorted(folder.glob("[0-9][0-9]_*.ipynb"))
     if name == "all":
         return paths

@@ -12,8 +12,9 @@ from pathlib import Path
 import nbformat
 import pytest
 
+from mnist_lessons import lessons
 from mnist_lessons.execution import execute, picture_in
-from mnist_lessons.handouts import command, conversion
+from mnist_lessons.handouts import conversion
 from mnist_lessons.handouts.cues import expected
 from mnist_lessons.handouts.exercises import exercises_of, tags_of
 
@@ -40,7 +41,7 @@ def changed(monkeypatch, tmp_path):
         notebook.cells = change(notebook.cells) or notebook.cells
         (tmp_path / "lessons").mkdir()
         nbformat.write(notebook, tmp_path / "lessons" / path.name)
-        monkeypatch.setattr(command, "find_lessons", lambda: tmp_path / "lessons")
+        monkeypatch.setattr(lessons, "find_lessons", lambda: tmp_path / "lessons")
 
     return write
 
@@ -215,12 +216,12 @@ def test_all_means_all(run):
     assert names == [f"{path.stem}_handout.ipynb" for path in LESSONS]
 
 
-@pytest.mark.parametrize("name", ["7", "003", "mlp", "0", "03_cnn", "../03_mlp"])
+@pytest.mark.parametrize("name", ["7", "003", "mlp", "0", "03_cnn"])
 def test_a_lesson_that_is_not_there_is_named_with_those_that_are(name, run):
     status, out, err = run(f"handout 1 {name}")
     assert (status, out) == (1, "")
     there = ", ".join(path.stem for path in LESSONS)
-    assert err == f"There is no lesson {name}; there are {there}, and all.\n"
+    assert err == f"There is no lesson {name}. Give a number or a name: {there}.\n"
     assert not list(Path.cwd().iterdir())
 
 
@@ -260,7 +261,7 @@ def test_a_folder_that_cannot_be_written_to_is_named(run, monkeypatch, tmp_path)
 
 
 def test_without_the_lessons_the_message_says_where_they_are(run, monkeypatch):
-    monkeypatch.setattr(command, "find_lessons", lambda: None)
+    monkeypatch.setattr(lessons, "find_lessons", lambda: None)
     status, _, err = run("handout 1")
     assert status == 1
     assert "Get the project as its README says" in err
@@ -363,7 +364,7 @@ def test_a_solution_that_fails_is_reported_and_nothing_is_written(changed, run):
 
 def test_a_damaged_lesson_is_named(run, monkeypatch, tmp_path):
     (tmp_path / "01_data.ipynb").write_text("{", encoding="utf-8")
-    monkeypatch.setattr(command, "find_lessons", lambda: tmp_path)
+    monkeypatch.setattr(lessons, "find_lessons", lambda: tmp_path)
     status, _, err = run("handout 1")
     assert status == 1
     assert err == "01_data.ipynb: the file is damaged, or no notebook.\n"

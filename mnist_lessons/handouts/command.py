@@ -1,13 +1,12 @@
 """`python -m mnist_lessons handout`: which lessons, what of them, and where to."""
 
 import argparse
-import re
 import sys
 import tempfile
 from pathlib import Path
 
 from mnist_lessons.handouts.exercises import HandoutError
-from mnist_lessons.lab import NO_LESSONS, find_lessons
+from mnist_lessons.lessons import lessons_named
 
 HELP = """\
 Write what you give to a class, or take to the front, made from the lessons:
@@ -31,10 +30,8 @@ examples:
 
 def run_handout(options: argparse.Namespace) -> int:
     """Write the files that were asked for; return the exit status."""
-    folder = find_lessons()
-    if folder is None:
-        raise HandoutError(NO_LESSONS)
-    lessons = chosen(options.lessons, folder)
+    named = [path for name in options.lessons for path in lessons_named(name)]
+    lessons = list(dict.fromkeys(named))  # each once
     ready(options.out)
     made = {path: options.out / f"{path.stem}_{options.kind}.ipynb" for path in lessons}
     sheets = {path: options.out / f"{path.stem}_cues.md" for path in lessons}
@@ -64,31 +61,6 @@ def run_handout(options: argparse.Namespace) -> int:
         if sheet:
             print(f"Wrote {sheets[path]}\n\n{sheet}")
     return 0
-
-
-def chosen(names: list[str], folder: Path) -> list[Path]:
-    """Return the lessons with these names, each once.
-
-    Raises:
-        HandoutError: if there is no such lesson.
-    """
-    there = sorted(folder.glob("[0-9][0-9]_*.ipynb"))
-    lessons = {path.stem: path for path in there}
-    found = []
-    for name in names:
-        wanted = name.removesuffix(".ipynb")
-        number = f"{int(wanted):02}_" if re.fullmatch(r"[0-9]{1,2}", wanted) else None
-        matching = [
-            path
-            for stem, path in lessons.items()
-            if wanted in ("all", stem) or (number and stem.startswith(number))
-        ]
-        if not matching:
-            raise HandoutError(
-                f"There is no lesson {name}; there are {', '.join(lessons)}, and all."
-            )
-        found += matching
-    return list(dict.fromkeys(found))
 
 
 def ready(folder: Path) -> None:
