@@ -96,10 +96,11 @@ def _train(
     lr = options.lr or RATES[options.optimizer]
     parameters = sum(weights.numel() for weights in model.parameters())
     team = f", {processes()} processes" if processes() > 1 else ""
+    images = "" if options.dataset == "MNIST" else f" on {options.dataset}"
     print(
-        f"Training {options.model} with {parameters:,} parameters on "
-        f"{options.dataset}; optimizer {options.optimizer}, learning rate {lr:g}, "
-        f"epochs {epochs}, device {device}{team}.",
+        f"Training {options.model} with {parameters:,} parameters{images}; optimizer "
+        f"{options.optimizer}, learning rate {lr:g}, epochs {epochs}, device {device}"
+        f"{team}.",
         flush=True,
     )
     history = learn(
