@@ -1,4 +1,4 @@
-"""`python -m mnist_lessons projector`: what it asks of JupyterLab, without a browser."""
+"""`python -m mnist_lessons projector`: what it asks of JupyterLab; no browser."""
 
 from pathlib import Path
 
