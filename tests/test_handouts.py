@@ -114,7 +114,11 @@ def test_links_work_where_the_rest_of_the_project_is_missing(kind):
         for target in re.findall(r"\]\(([^)#]+)", prose):
             assert target.startswith("https://") or target in names, target
         if path.name.startswith("05"):
-            home = "https://github.com/OWNER/mnist-lessons/blob/main"
+            badge = nbformat.read(path, as_version=4).cells[0].source
+            owner = re.search(
+                r"colab.research.google.com/github/(.*?)/notebooks", badge
+            )
+            home = f"https://github.com/{owner[1]}"
             assert f"({home}/docs/scale.md)" in prose
             assert f"({home}/benchmarks/results/record.md)" in prose
 

@@ -19,15 +19,22 @@ TESTS = "pip install uv && uv run pytest"
 # the name of the package that conda gives it, where that is another one
 CONDA_NAMES = {"torch": "pytorch-cpu", "torchvision": "torchvision"}
 # what an import is called, where the package has another name
-IMPORT_NAMES = {"PIL": "pillow", "IPython": "ipython"}
+IMPORT_NAMES = {
+    "PIL": "pillow",
+    "IPython": "ipython",
+    "jupyterlab_server": "jupyterlab-server",
+}
 # packages that may be imported although pyproject.toml leaves them to another one
 COMES_WITH = {
     "ipython": "ipywidgets",
     "traitlets": "ipywidgets",
+    "jinja2": "jupyterlab",
     "jupyter-server": "jupyterlab",
+    "jupyterlab-server": "jupyterlab",
     "nbconvert": "jupyter-server",
     "nbclient": "nbconvert",
     "nbformat": "nbconvert",
+    "pygments": "nbconvert",
 }
 ONLY_ON_COLAB = {"google"}
 
@@ -35,6 +42,8 @@ project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))[
     "project"
 ]
 dependencies = {r.name: r for r in map(Requirement, project["dependencies"])}
+# a function imports these, and says what to install where they are missing
+extra = {Requirement(r).name for r in project["optional-dependencies"]["slides"]}
 
 
 def read(name):
@@ -98,7 +107,7 @@ def third_party_imports(folder):
 def test_every_import_of_the_package_is_a_dependency():
     found = list(third_party_imports("mnist_lessons"))
     assert {("models.py", "torch"), ("charts.py", "matplotlib")} <= set(found)
-    known = set(dependencies) | set(COMES_WITH) | ONLY_ON_COLAB
+    known = set(dependencies) | set(COMES_WITH) | ONLY_ON_COLAB | extra
     assert [(file, name) for file, name in found if name not in known] == []
 
 
