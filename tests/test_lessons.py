@@ -10,8 +10,7 @@ import nbformat
 import pytest
 import torch
 
-from mnist_lessons import checks, evaluate, fit
-from mnist_lessons.handouts import command
+from mnist_lessons import checks, evaluate, fit, lessons
 from mnist_lessons.handouts.exercises import exercises_of
 
 NOTEBOOKS = Path(__file__).resolve().parent.parent / "notebooks"
@@ -319,7 +318,7 @@ def test_the_folded_solutions_pass_their_checks(path, run, tmp_path, monkeypatch
         setup = next(n for n, c in enumerate(notebook.cells) if "setup" in tags_of(c))
         notebook.cells.insert(setup + 1, nbformat.v4.new_code_cell(SHUT))
     nbformat.write(notebook, tmp_path / path.name)
-    monkeypatch.setattr(command, "find_lessons", lambda: tmp_path)
+    monkeypatch.setattr(lessons, "find_lessons", lambda: tmp_path)
     monkeypatch.chdir(tmp_path)
     assert run(f"handout {path.stem} --solutions")[0] == 0
     solved = read(tmp_path / f"{path.stem}_solved.ipynb")
