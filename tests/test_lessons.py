@@ -69,6 +69,12 @@ def images_of(cell):
     return [html.unescape(alt) for p in pages for alt in IMAGE.findall(p)]
 
 
+@every_lesson
+def test_no_placeholder_was_left_in_the_prose(path):
+    prose = re.sub(r"```.*?```|`[^`]*`", "", prose_of(read(path)), flags=re.DOTALL)
+    assert re.findall(r"\b(?:[A-Z]{2,}_[A-Z_]+|TODO|FIXME|XXX|TBD)\b", prose) == []
+
+
 def test_there_are_lessons_in_a_row_from_one():
     assert [int(path.name[:2]) for path in LESSONS] == list(range(1, len(LESSONS) + 1))
     assert len(LESSONS) >= 2
