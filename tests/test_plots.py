@@ -498,3 +498,12 @@ def test_the_last_run_stands_out_of_the_fitting_curves():
 def test_fitting_curves_without_a_single_point_are_drawn_empty():
     nothing = {name: [] for name in FITTED}
     assert "wide: no loss" in plots.fitting({"wide": nothing}, [10, 20]).alt
+
+
+def test_losses_and_weights_that_are_not_finite_are_drawn_all_the_same():
+    broken = {**FITTED, "train_loss": [math.inf, 1.0], "valid_loss": [math.nan, 2.0]}
+    axis = plots.fitting({"wide": broken}, [10, 20]).figure.axes[0]
+    assert axis.get_ylim() == (0, pytest.approx(2.1))
+    weights = torch.full((10, 784), math.nan)
+    title = plots.learning({"a": [(1, 1.0)]}, weights).figure.axes[1].get_title()
+    assert "nan" not in title
