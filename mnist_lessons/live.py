@@ -10,7 +10,7 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from mnist_lessons.picture import BLUE, ORANGE, Picture, in_one_style
 
-SHARE = 0.09  # of the time goes into drawing, so that it stays below a tenth
+SHARE = 0.06  # of the time, so that it stays below a tenth on a busy machine, too
 POINTS = 20  # of the training curve, for each epoch
 GUESS = 0.15  # seconds for a drawing, before the first one is measured
 
