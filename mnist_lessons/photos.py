@@ -86,7 +86,7 @@ def _grey_of_picture(picture: Image.Image) -> Tensor:
     if picture.mode in ("I", "F") or picture.mode.startswith("I;"):  # 16 bits and more
         picture = ImageOps.exif_transpose(picture)
         values = np.asarray(picture, dtype=np.float32)
-        picture = Image.fromarray(values / max(1.0, values.max()))
+        picture = Image.fromarray(values / max(1.0, float(values.max())))
     else:
         picture.draft("RGB", (LARGEST, LARGEST))  # JPEG can be read at a half, a fourth
         picture = ImageOps.exif_transpose(picture)
