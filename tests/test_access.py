@@ -13,6 +13,7 @@ import nbformat
 import numpy as np
 import pytest
 import torch
+from lesson_cells import LESSONS, every_lesson
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import Collection
 from matplotlib.colors import to_rgba
@@ -38,8 +39,6 @@ from mnist_lessons.picture import (
 from mnist_lessons.widgets import Predictions
 
 ROOT = Path(__file__).resolve().parent.parent
-LESSONS = sorted((ROOT / "notebooks").glob("[0-9][0-9]_*.ipynb"))
-every_lesson = pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem)
 
 RAMP = torch.arange(784.0).reshape(28, 28) % 256
 LIVE = {"training loss": [(0.1, 2.0), (0.2, 1.0)], "validation loss": [(1.0, 0.5)]}

@@ -14,6 +14,7 @@ from pathlib import Path
 import matplotlib
 import nbformat
 import pytest
+from lesson_cells import LESSONS
 from nbclient import NotebookClient
 
 from mnist_lessons import colab, files
@@ -21,7 +22,6 @@ from mnist_lessons.files import DataFileError
 
 ROOT = Path(__file__).resolve().parent.parent
 RAW = ROOT / "data" / "MNIST" / "raw"
-LESSONS = sorted((ROOT / "notebooks").glob("[0-9][0-9]_*.ipynb"))
 WHOLE = LESSONS if os.environ.get("MNIST_LESSONS_ALL_COLAB") else LESSONS[:1]
 FONTS = matplotlib.get_cachedir()  # a list of fonts takes seconds to make
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
+from lesson_cells import LESSONS, cells_of, code_of, every_lesson, prose_of
 
 from mnist_lessons import lessons
 from mnist_lessons.execution import execute, picture_in
@@ -18,11 +19,8 @@ from mnist_lessons.handouts import conversion
 from mnist_lessons.handouts.cues import expected
 from mnist_lessons.handouts.exercises import exercises_of, tags_of
 
-NOTEBOOKS = Path(__file__).resolve().parent.parent / "notebooks"
-LESSONS = sorted(NOTEBOOKS.glob("[0-9][0-9]_*.ipynb"))
 LAST = re.compile(r"<details><summary>Solution</summary>.*?</details>", re.DOTALL)
 
-every_lesson = pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem)
 every_kind = pytest.mark.parametrize("kind", ["handout", "solved", "skeleton"])
 
 
@@ -44,20 +42,6 @@ def changed(monkeypatch, tmp_path):
         monkeypatch.setattr(lessons, "find_lessons", lambda: tmp_path / "lessons")
 
     return write
-
-
-def cells_of(path):
-    notebook = nbformat.read(path, as_version=4)
-    nbformat.validate(notebook)
-    return notebook.cells
-
-
-def code_of(cells):
-    return [cell for cell in cells if cell.cell_type == "code"]
-
-
-def prose_of(cells):
-    return "\n\n".join(c.source for c in cells if c.cell_type == "markdown")
 
 
 def refilled(stem):

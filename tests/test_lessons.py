@@ -4,17 +4,15 @@ import ast
 import html
 import re
 import statistics
-from pathlib import Path
 
 import nbformat
 import pytest
 import torch
+from lesson_cells import LESSONS, NOTEBOOKS, cells_of, code_of, every_lesson, prose_of
 
 from mnist_lessons import checks, evaluate, fit, lessons
 from mnist_lessons.handouts.exercises import exercises_of
 
-NOTEBOOKS = Path(__file__).resolve().parent.parent / "notebooks"
-LESSONS = sorted(NOTEBOOKS.glob("[0-9][0-9]_*.ipynb"))
 TAGS = {"setup", "exercise", "check", "live", "nbval-ignore-output"}
 WIDGET = "application/vnd.jupyter.widget-view+json"
 IMAGE = re.compile(r'<img alt="([^"]*)"')
@@ -32,22 +30,6 @@ def load_mnist(*args, load=mnist_lessons.load_mnist, **kwargs):
 
 mnist_lessons.load_mnist = mnist_lessons.data.load_mnist = load_mnist
 """
-
-every_lesson = pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem)
-
-
-def read(path):
-    notebook = nbformat.read(path, as_version=4)
-    nbformat.validate(notebook)
-    return notebook.cells
-
-
-def code_of(cells):
-    return [cell for cell in cells if cell.cell_type == "code"]
-
-
-def prose_of(cells):
-    return "\n\n".join(c.source for c in cells if c.cell_type == "markdown")
 
 
 def tags_of(cell):
@@ -71,7 +53,7 @@ def images_of(cell):
 
 @every_lesson
 def test_no_placeholder_was_left_in_the_prose(path):
-    prose = re.sub(r"```.*?```|`[^`]*`", "", prose_of(read(path)), flags=re.DOTALL)
+    prose = re.sub(r"```.*?```|`[^`]*`", "", prose_of(cells_of(path)), flags=re.DOTALL)
     assert re.findall(r"\b(?:[A-Z]{2,}_[A-Z_]+|TODO|FIXME|XXX|TBD)\b", prose) == []
 
 
@@ -82,7 +64,7 @@ def test_there_are_lessons_in_a_row_from_one():
 
 @every_lesson
 def test_a_lesson_opens_with_its_promise_and_a_table(path):
-    first = read(path)[0]
+    first = cells_of(path)[0]
     title, promise, badge, *_ = first.source.split("\n\n")
     assert re.fullmatch(rf"# Lesson {int(path.name[:2])}: \S.*", title)
     assert promise.startswith("You ")
@@ -98,17 +80,17 @@ def test_a_lesson_opens_with_its_promise_and_a_table(path):
 
 
 def test_the_first_code_cell_is_the_same_in_every_lesson():
-    openings = {code_of(read(path))[0].source for path in LESSONS}
+    openings = {code_of(cells_of(path))[0].source for path in LESSONS}
     assert len(openings) == 1
     for path in LESSONS:
-        setup, second = code_of(read(path))[:2]
+        setup, second = code_of(cells_of(path))[:2]
         assert tags_of(setup) == {"setup"}
         assert images_of(second), "the second code cell shows a digit"
 
 
 @every_lesson
 def test_cells_are_short(path):
-    cells = read(path)
+    cells = cells_of(path)
     lengths = [len(lines_of(cell)) for cell in code_of(cells)]
     assert 25 <= len(cells) <= 99
     assert max(lengths) <= 25
@@ -122,7 +104,7 @@ def test_cells_are_short(path):
 
 @every_lesson
 def test_the_parts_of_a_lesson_are_all_there(path):
-    cells = read(path)
+    cells = cells_of(path)
     prose, code = prose_of(cells), "\n".join(c.source for c in code_of(cells))
     for part in ("**Predict first.**", "Common mistake", "### Try it", "The ladder"):
         assert part in prose, part
@@ -135,7 +117,7 @@ def test_the_parts_of_a_lesson_are_all_there(path):
 
 @every_lesson
 def test_headings_are_in_order(path):
-    levels = [len(h) for h in re.findall(r"^(#+) ", prose_of(read(path)), re.M)]
+    levels = [len(h) for h in re.findall(r"^(#+) ", prose_of(cells_of(path)), re.M)]
     assert levels[0] == 1
     assert levels.count(1) == 1
     assert all(b <= a + 1 for a, b in zip(levels, levels[1:], strict=False))
@@ -143,7 +125,7 @@ def test_headings_are_in_order(path):
 
 @every_lesson
 def test_stored_outputs_are_those_of_one_run_from_top_to_bottom(path):
-    code = code_of(read(path))
+    code = code_of(cells_of(path))
     assert [c.execution_count for c in code] == list(range(1, len(code) + 1))
     assert not [o for c in code for o in c.outputs if o.output_type == "error"]
     assert sum(bool(cell.outputs) for cell in code) > len(code) / 2
@@ -153,7 +135,7 @@ def test_stored_outputs_are_those_of_one_run_from_top_to_bottom(path):
 
 @every_lesson
 def test_every_picture_is_described_in_words(path):
-    cells = read(path)
+    cells = cells_of(path)
     pictures = [alt for cell in code_of(cells) for alt in images_of(cell)]
     assert len(pictures) >= 5
     for alt in pictures:
@@ -163,7 +145,7 @@ def test_every_picture_is_described_in_words(path):
 
 @every_lesson
 def test_most_outputs_are_compared_and_figures_that_vary_are_bounded(path):
-    code = code_of(read(path))
+    code = code_of(cells_of(path))
     ignored = [cell for cell in code if "nbval-ignore-output" in tags_of(cell)]
     compared = [c for c in code if c.outputs and c not in ignored]
     assert len(compared) > sum(bool(cell.outputs) for cell in ignored)
@@ -178,7 +160,7 @@ def test_most_outputs_are_compared_and_figures_that_vary_are_bounded(path):
 def test_the_test_digits_stay_shut(path):
     if path.name.startswith("05"):
         pytest.skip("lesson 5 opens them once, at its end")
-    for cell in code_of(read(path)):
+    for cell in code_of(cells_of(path)):
         for node in ast.walk(python_of(cell)):
             uses = isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)
             assert not (uses and node.id == "test"), cell.source
@@ -189,7 +171,7 @@ def test_the_test_digits_stay_shut(path):
 
 
 def test_lesson_5_opens_the_test_digits_once_and_chooses_nothing_afterwards():
-    code = code_of(read(NOTEBOOKS / "05_tuning.ipynb"))
+    code = code_of(cells_of(NOTEBOOKS / "05_tuning.ipynb"))
     uses = []
     for number, cell in enumerate(code):
         for node in ast.walk(python_of(cell)):
@@ -207,7 +189,7 @@ def test_lesson_5_opens_the_test_digits_once_and_chooses_nothing_afterwards():
 
 def test_the_model_written_in_lesson_2_works_with_the_package(some):
     built = {"torch": torch, "F": torch.nn.functional}
-    for cell in code_of(read(NOTEBOOKS / "02_linear_model.ipynb")):
+    for cell in code_of(cells_of(NOTEBOOKS / "02_linear_model.ipynb")):
         if re.search(r"^class (Steps|Linear)\(", cell.source, re.M):
             exec(cell.source, built)
     model = built["Linear"]()
@@ -219,7 +201,7 @@ def test_the_model_written_in_lesson_2_works_with_the_package(some):
 
 @every_lesson
 def test_each_prediction_is_asked_before_the_run_and_compared_after_it(path):
-    cells = read(path)
+    cells = cells_of(path)
     asked, compared = {}, {}
     for number, cell in enumerate(cells):
         if found := re.search(r'^predictions\.ask\("(.+)", "(A\w+)"\)$', cell.source):
@@ -256,7 +238,7 @@ PIECES = {
 
 @every_lesson
 def test_each_piece_is_explained_and_leaves_a_still_picture(path):
-    cells, found = read(path), []
+    cells, found = cells_of(path), []
     for number, cell in enumerate(cells):
         if piece := re.search(r"^widgets\.([A-Z]\w+)\(", cell.source, re.M):
             found.append(piece[1])
@@ -269,14 +251,14 @@ def test_each_piece_is_explained_and_leaves_a_still_picture(path):
 
 @every_lesson
 def test_no_stored_output_refers_to_a_widget_that_is_gone(path):
-    for cell in code_of(read(path)):
+    for cell in code_of(cells_of(path)):
         for output in cell.outputs:
             assert WIDGET not in output.get("data", {})
 
 
 @every_lesson
 def test_links_lead_to_files_that_exist(path):
-    targets = re.findall(r"\]\(([^)#]+)", prose_of(read(path)))
+    targets = re.findall(r"\]\(([^)#]+)", prose_of(cells_of(path)))
     for target in targets:
         if not target.startswith("https://"):
             assert (path.parent / target).exists(), target
@@ -284,7 +266,7 @@ def test_links_lead_to_files_that_exist(path):
 
 @every_lesson
 def test_an_exercise_has_a_stub_a_check_and_a_folded_solution(path):
-    cells = read(path)
+    cells = cells_of(path)
     exercises = exercises_of(cells)
     assert len(exercises) >= 3
     for stub, check, answer, solution in exercises:
@@ -303,7 +285,7 @@ def test_an_exercise_has_a_stub_a_check_and_a_folded_solution(path):
 
 @every_lesson
 def test_nothing_but_the_check_depends_on_an_answer(path):
-    cells = read(path)
+    cells = cells_of(path)
     code = code_of(cells)
     for stub, check, *_ in exercises_of(cells):
         (statement,) = python_of(stub).body
@@ -327,7 +309,7 @@ def test_the_folded_solutions_pass_their_checks(path, run, tmp_path, monkeypatch
     monkeypatch.setattr(lessons, "find_lessons", lambda: tmp_path)
     monkeypatch.chdir(tmp_path)
     assert run(f"handout {path.stem} --solutions")[0] == 0
-    solved = read(tmp_path / f"{path.stem}_solved.ipynb")
+    solved = cells_of(tmp_path / f"{path.stem}_solved.ipynb")
     shown = [
         cell.outputs[-1].data["text/plain"]
         for cell in solved

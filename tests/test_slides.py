@@ -3,10 +3,10 @@
 import io
 import re
 import sys
-from pathlib import Path
 
 import nbformat
 import pytest
+from lesson_cells import LESSONS, every_lesson
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 from PIL import Image
 
@@ -16,11 +16,6 @@ from mnist_lessons.slides import SlidesError, deck
 from mnist_lessons.slides.outline import MOST_LINES, outline
 from mnist_lessons.slides.prose import parts_of, sentences
 from mnist_lessons.slides.rules import EXCEPTIONS, TYPES, mark, slide_type, type_of
-
-NOTEBOOKS = Path(__file__).resolve().parent.parent / "notebooks"
-LESSONS = sorted(NOTEBOOKS.glob("[0-9][0-9]_*.ipynb"))
-
-every_lesson = pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem)
 
 
 def picture(alt="a digit", width=600, height=300):
