@@ -88,7 +88,7 @@ def learning(
     guessing = math.log(len(classes))
     left.axhline(guessing, color=BLACK, linewidth=1, linestyle=":")
     beside = left.get_yaxis_transform()
-    left.text(0.01, 1.06 * guessing, "blind guessing", size=9, transform=beside)
+    left.text(0.03, 1.06 * guessing, "blind guessing", size=9, transform=beside)
     left.set(xlabel="batch", ylabel="training loss", yscale="log", ylim=(0.2, 100))
     left.set_xlim(left=0)
     left.set_yticks([0.3, 1, 3, 10, 30, 100], ["0.3", "1", "3", "10", "30", "100"])
