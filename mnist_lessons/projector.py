@@ -9,7 +9,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from mnist_lessons.lab import run_lab
+from mnist_lessons.lab import run_lab, served_folder
 from mnist_lessons.lessons import lessons_named
 
 HELP = """\
@@ -66,6 +66,7 @@ def projector_options(notebook: Path, folder: Path) -> list[str]:
     # with JupyterLab, so that --help need not wait for it
     from jupyterlab_server.workspaces_handler import WorkspacesManager
 
+    lesson = notebook.relative_to(served_folder(notebook.parent)).as_posix()
     settings, workspaces = folder / "settings", folder / "workspaces"
     for plugin, values in SETTINGS.items():
         file = settings / "@jupyterlab" / f"{plugin}.jupyterlab-settings"
@@ -73,7 +74,7 @@ def projector_options(notebook: Path, folder: Path) -> list[str]:
         file.write_text(json.dumps(values), encoding="utf-8")
     WorkspacesManager(str(workspaces)).save("default", json.dumps(WORKSPACE))
     return [
-        f"--LabApp.default_url=/doc/tree/{notebook.name}",  # /doc: one document
+        f"--LabApp.default_url=/doc/tree/{lesson}",  # /doc: one document
         f"--LabApp.user_settings_dir={settings}",
         f"--LabApp.workspaces_dir={workspaces}",
     ]

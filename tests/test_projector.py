@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from mnist_lessons import projector
+from mnist_lessons import lab, projector
 
 
 def test_the_lesson_opens_alone_with_settings_of_its_own(monkeypatch, run):
@@ -18,7 +18,7 @@ def test_the_lesson_opens_alone_with_settings_of_its_own(monkeypatch, run):
 
     monkeypatch.setattr(projector, "run_lab", run_lab)
     assert run("projector 3 --port=9000")[0] == 0
-    assert seen["LabApp.default_url"] == "/doc/tree/03_mlp.ipynb"
+    assert seen["LabApp.default_url"] == "/doc/tree/notebooks/03_mlp.ipynb"
     assert seen["port"] == "9000"
     assert "themes.jupyterlab-settings" in seen["files"]
     # they go with the server
@@ -27,7 +27,16 @@ def test_the_lesson_opens_alone_with_settings_of_its_own(monkeypatch, run):
 
 def test_the_first_lesson_opens_if_none_is_named(monkeypatch, run):
     monkeypatch.setattr(projector, "run_lab", lambda options: print(options[0]) or 0)
-    assert "/doc/tree/01_data.ipynb" in run("projector")[1]
+    assert "/doc/tree/notebooks/01_data.ipynb" in run("projector")[1]
+
+
+def test_the_address_names_a_file_of_the_folder_that_is_served(tmp_path):
+    lessons = lab.find_lessons()
+    ours = projector.projector_options(lessons / "03_mlp.ipynb", tmp_path)
+    given = lab.lab_options(lessons, ours)
+    told = dict(o.lstrip("-").split("=", 1) for o in given if "=" in o)
+    opened = told["LabApp.default_url"].removeprefix("/doc/tree/")
+    assert (Path(told["notebook-dir"]) / opened).is_file()
 
 
 def test_a_lesson_that_is_not_there_is_an_error(run):
