@@ -49,8 +49,8 @@ from mnist_lessons import (
     seed_everything,
 )
 from mnist_lessons.data import find_digits, make_loader
-from mnist_lessons.picture import COLOURS, MARKERS, Picture, in_one_style
-from mnist_lessons.recipes import one_cycle
+from mnist_lessons.plots.picture import COLOURS, MARKERS, Picture, in_one_style
+from mnist_lessons.tuning.recipes import one_cycle
 
 GOAL = 0.99  # the accuracy that the ratio is about
 EXAMPLE = "PyTorch's example"

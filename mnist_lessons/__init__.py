@@ -3,12 +3,17 @@
 Data flows one way: files -> loaders -> model -> `fit` -> `History` -> pictures.
 """
 
-from mnist_lessons import checks, plots
+import importlib
+from typing import TYPE_CHECKING, Any
+
 from mnist_lessons.checkpoints import load_model, save_model
 from mnist_lessons.data import load_mnist
 from mnist_lessons.models import CNN, MLP, DigitClassifier, LinearModel
 from mnist_lessons.training import evaluate, fit, pick_device, seed_everything
-from mnist_lessons.tuning import tune
+
+if TYPE_CHECKING:
+    from mnist_lessons import checks, plots, widgets
+    from mnist_lessons.tuning import tune
 
 __version__ = "0.1.0"  # the only place
 
@@ -27,4 +32,14 @@ __all__ = [
     "save_model",
     "seed_everything",
     "tune",
+    "widgets",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """Import what takes time, such as matplotlib and Optuna, when it is first used."""
+    if name == "tune":
+        return importlib.import_module("mnist_lessons.tuning").tune
+    if name in ("checks", "plots", "widgets"):
+        return importlib.import_module(f"mnist_lessons.{name}")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

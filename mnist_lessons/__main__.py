@@ -26,33 +26,33 @@ from mnist_lessons import (
     seed_everything,
 )
 from mnist_lessons.checkpoints import ModelFileError
+from mnist_lessons.commands.handout import run_handout
+from mnist_lessons.commands.options import EPOCHS, make_parser, model_from
+from mnist_lessons.commands.slides import run_slides
+from mnist_lessons.commands.tune import run_tune
 from mnist_lessons.data import DATASETS, Loaders, class_names
-from mnist_lessons.distributed import fit_together
-from mnist_lessons.files import DataFileError
-from mnist_lessons.handouts.command import run_handout
-from mnist_lessons.handouts.exercises import HandoutError
-from mnist_lessons.history import History
-from mnist_lessons.images import as_text, read_digit
-from mnist_lessons.lab import run_lab
-from mnist_lessons.lessons import LessonError
-from mnist_lessons.models import DigitClassifier
-from mnist_lessons.options import EPOCHS, make_parser, model_from
-from mnist_lessons.photos import ImageError
-from mnist_lessons.processes import (
+from mnist_lessons.distributed import (
     TeamError,
-    all_do,
-    joined,
-    one_voice,
+    fit_distributed,
+    only_rank_0_prints,
     own_device,
+    process_group,
     processes,
     rank,
+    run_on_all,
     share_of,
 )
-from mnist_lessons.projector import run_projector
-from mnist_lessons.settings import OPTIMIZERS, RATES
-from mnist_lessons.slides import SlidesError
-from mnist_lessons.slides.command import run_slides
-from mnist_lessons.tuning.command import run_tune
+from mnist_lessons.files import DataFileError
+from mnist_lessons.history import History
+from mnist_lessons.models import DigitClassifier
+from mnist_lessons.photos.opening import ImageError
+from mnist_lessons.photos.recognition import as_text, read_digit
+from mnist_lessons.teaching.exercises import HandoutError
+from mnist_lessons.teaching.lab import run_lab
+from mnist_lessons.teaching.lessons import LessonError
+from mnist_lessons.teaching.projector import run_projector
+from mnist_lessons.teaching.slides import SlidesError
+from mnist_lessons.tuning.settings import OPTIMIZERS, RATES
 from mnist_lessons.tuning.storages import StudyError
 
 MNIST_SCALE = (0.1307, 0.3081)  # mean and standard deviation of MNIST's pixels
@@ -69,9 +69,9 @@ def run_train(options: argparse.Namespace) -> int:
         return _train(options, options.device or pick_device(), load_mnist, fit)
     share_of(options.batch_size)  # complains before anything is loaded
     device = own_device(options.device)
-    learn = functools.partial(fit_together, seed=options.seed)
-    with joined(device):
-        return _train(options, device, functools.partial(all_do, load_mnist), learn)
+    learn = functools.partial(fit_distributed, seed=options.seed)
+    with process_group(device):
+        return _train(options, device, functools.partial(run_on_all, load_mnist), learn)
 
 
 def _train(
@@ -237,7 +237,7 @@ def main(argv: list[str] | None = None) -> int:
         if isinstance(stream, io.TextIOWrapper):
             # file names can hold anything; and a log shows each epoch as it ends
             stream.reconfigure(errors="replace", line_buffering=True)
-    with one_voice():
+    with only_rank_0_prints():
         return _run(argv)
 
 

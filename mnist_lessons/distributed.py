@@ -2,13 +2,15 @@
 
 Every process holds the same weights and learns from its own part of each batch;
 PyTorch's `DistributedDataParallel` averages the gradients, so that all of them take the
-step that one process would take with the whole batch. docs/scale.md shows how.
+step that one process would take with the whole batch. Where torchrun did not start this
+process, it is alone. docs/scale.md shows both.
 """
 
 import contextlib
+import os
 import signal
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import Any, TypeVar
 
 import torch
 import torch.distributed as dist
@@ -17,10 +19,135 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import BatchSampler, DataLoader, TensorDataset
 from torch.utils.data.distributed import DistributedSampler
 
+from mnist_lessons.files import DataFileError
 from mnist_lessons.history import History
 from mnist_lessons.models import Batch, DigitClassifier
-from mnist_lessons.processes import processes, rank, share_of
 from mnist_lessons.training import fit
+
+Result = TypeVar("Result")
+
+
+class TeamError(RuntimeError):
+    """The processes cannot work together, or one of them could not go on."""
+
+
+def from_torchrun(name: str, otherwise: int) -> int:
+    """Return what torchrun says, such as RANK; `otherwise` if it did not start this."""
+    # schedulers of clusters set WORLD_SIZE and RANK too, for work that is not ours
+    return int(os.environ[name]) if "TORCHELASTIC_RUN_ID" in os.environ else otherwise
+
+
+def processes() -> int:
+    """Return how many processes train together, on all machines."""
+    return from_torchrun("WORLD_SIZE", 1)
+
+
+def rank() -> int:
+    """Return the number of this process, from 0, among all of them."""
+    return from_torchrun("RANK", 0)
+
+
+@contextlib.contextmanager
+def only_rank_0_prints() -> Iterator[None]:
+    """Let the first process alone print, and the first of each machine complain."""
+    with contextlib.ExitStack() as stack:
+        nobody = stack.enter_context(open(os.devnull, "w"))  # noqa: PTH123
+        if rank() > 0:
+            stack.enter_context(contextlib.redirect_stdout(nobody))
+        if from_torchrun("LOCAL_RANK", 0) > 0:
+            stack.enter_context(contextlib.redirect_stderr(nobody))
+        yield
+
+
+def own_device(asked: torch.device | None) -> torch.device:
+    """Return the device of this process: a GPU of its own, else the CPU.
+
+    Args:
+        asked: what --device says; `None` for the fastest.
+
+    Raises:
+        TeamError: processes would share a GPU, or cannot work together on this device.
+    """
+    kind = asked.type if asked else "cuda" if torch.cuda.is_available() else "cpu"
+    if kind == "cpu":
+        return torch.device("cpu")
+    if kind != "cuda":
+        raise TeamError(
+            f"Several processes cannot train on {kind}, only on cuda or cpu: add "
+            "--device cpu, or start one process without torchrun."
+        )
+    here, gpus = from_torchrun("LOCAL_WORLD_SIZE", 1), torch.cuda.device_count()
+    if here > gpus or (here > 1 and asked and asked.index is not None):
+        raise TeamError(
+            f"Each process needs a GPU of its own. {here} processes were started here, "
+            f"where there are {gpus} GPUs: let --nproc-per-node be at most {gpus}, and "
+            "name no single one with --device. Or add --device cpu."
+        )
+    if asked and asked.index is not None:
+        return asked
+    return torch.device("cuda", from_torchrun("LOCAL_RANK", 0))
+
+
+def share_of(batch_size: int) -> int:
+    """Return how many digits of each batch are this process's.
+
+    Raises:
+        TeamError: the batch cannot be shared out evenly.
+    """
+    count = processes()
+    if batch_size % count:
+        near = max(batch_size // count, 1) * count
+        raise TeamError(
+            f"A batch of {batch_size} digits cannot be shared out evenly among {count} "
+            f"processes; try --batch-size {near}."
+        )
+    return batch_size // count
+
+
+@contextlib.contextmanager
+def process_group(device: torch.device) -> Iterator[None]:
+    """Meet the other processes, and part from them at the end, whatever happens.
+
+    Raises:
+        TeamError: another process ended while this one waited for it.
+    """
+    gpu = device if device.type == "cuda" else None
+    if gpu:
+        torch.cuda.set_device(gpu)
+    try:
+        dist.init_process_group("nccl" if gpu else "gloo", device_id=gpu)
+        yield
+        # torchrun ends all processes once one leaves with an error, such as after
+        # Ctrl-C, and the first may still be saving
+        dist.barrier()
+    except RuntimeError as error:
+        if not isinstance(error, dist.DistError) and "gloo" not in str(error):
+            raise
+        raise TeamError(
+            "Another process ended or cannot be reached, so this one stopped as well. "
+            "What happened stands above, or on the other machine."
+        ) from error
+    finally:
+        if dist.is_initialized():
+            dist.destroy_process_group()
+
+
+def run_on_all(work: Callable[..., Result], *args: Any, **options: Any) -> Result:
+    """Do the same in every process, such as loading files; if one fails, all raise.
+
+    Raises:
+        TeamError: with what went wrong, once.
+    """
+    problem = None
+    try:
+        result = work(*args, **options)
+    except (DataFileError, OSError) as error:
+        problem = str(error)
+    problems: list[Any] = [None] * processes()
+    dist.all_gather_object(problems, problem)
+    if different := dict.fromkeys(filter(None, problems)):
+        raise TeamError("\n".join(different))
+    return result
 
 
 class _Step(nn.Module):
@@ -34,7 +161,7 @@ class _Step(nn.Module):
         return self.model.training_step(batch, label_smoothing)
 
 
-class Together(DigitClassifier):
+class DataParallel(DigitClassifier):
     """A model that takes the same steps in all processes, each with its own digits.
 
     Its loss is the mean of all processes. So a loss that is no longer finite, or a
@@ -99,7 +226,7 @@ def part_of(digits: TensorDataset, batch_size: int, seed: int = 0) -> DataLoader
     return DataLoader(digits, sampler=batches, batch_size=None, generator=own)
 
 
-def fit_together(
+def fit_distributed(
     model: DigitClassifier,
     train_loader: DataLoader,
     valid_loader: DataLoader | None = None,
@@ -132,11 +259,11 @@ def fit_together(
     order = loader.sampler.sampler  # type: ignore[attr-defined]
     # the weights get their places in memory before their gradients do
     layout = torch.channels_last if channels_last else torch.contiguous_format
-    together = Together(model.to(device).to(memory_format=layout))
+    parallel = DataParallel(model.to(device).to(memory_format=layout))
     torch.manual_seed(seed + rank())
-    with together.stopped_by_ctrl_c():
+    with parallel.stopped_by_ctrl_c():
         history = fit(
-            together,
+            parallel,
             loader,
             valid_loader if rank() == 0 else None,
             device=device,
@@ -145,5 +272,5 @@ def fit_together(
             on_epoch_end=lambda record: order.set_epoch(record["epoch"]),
             **options,
         )
-    model.classes, model.mean, model.std = together.classes, together.mean, together.std
+    model.classes, model.mean, model.std = parallel.classes, parallel.mean, parallel.std
     return history

@@ -13,8 +13,8 @@ from tqdm.auto import tqdm
 from mnist_lessons.models import DigitClassifier
 
 if TYPE_CHECKING:
-    from mnist_lessons.live import LiveChart
-    from mnist_lessons.picture import Picture
+    from mnist_lessons.plots.live import LiveChart
+    from mnist_lessons.plots.picture import Picture
 
 Record = dict[str, Any]
 
@@ -167,7 +167,7 @@ class History:
 
 
 def _live_chart(epochs: int, batches: int) -> "LiveChart":
-    from mnist_lessons.live import LiveChart  # matplotlib is slow to load
+    from mnist_lessons.plots.live import LiveChart  # matplotlib is slow to load
 
     return LiveChart(epochs, batches)
 

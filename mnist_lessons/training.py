@@ -18,7 +18,6 @@ from torch.utils.data import DataLoader
 
 from mnist_lessons.history import History, Record, Recorder, Score
 from mnist_lessons.models import DigitClassifier, evaluation_mode
-from mnist_lessons.precision import bfloat16_pays
 
 
 def seed_everything(seed: int = 0) -> None:
@@ -78,9 +77,9 @@ def fit(
         label_smoothing: see `DigitClassifier.training_step`, which must then accept it.
         augment: changes each batch of training images, never validation images.
         channels_last: store images with the channel last; faster for convolutions.
-        autocast: compute in bfloat16 where it is safe, if a trial of a few steps shows
-            that this is faster here; on processors without such instructions it is many
-            times slower. `history.autocast` says whether it was used.
+        autocast: compute in bfloat16 where it is safe. A processor without instructions
+            for it is many times slower then: `bfloat16_pays` in `tuning.precision`
+            tells in a trial of a few steps.
         log_every: also print and record the mean loss of every so many batches.
         device: where to train; `None` leaves the model where it is.
         progress: show a progress bar and one line an epoch.
@@ -122,7 +121,6 @@ def fit(
     batches = len(train_loader)
     scheduler = schedule(opt, epochs * batches) if schedule else None
     smoothing = {"label_smoothing": label_smoothing} if label_smoothing else {}
-    autocast = autocast and bfloat16_pays(model, train_loader, layout)
     if isinstance(model, DigitClassifier):
         digits = getattr(train_loader, "dataset", None)  # one's own loader has none
         for name in ("classes", "mean", "std"):

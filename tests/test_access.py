@@ -24,8 +24,8 @@ from test_plots import EVERY, RUN
 
 from mnist_lessons import plots
 from mnist_lessons.history import History
-from mnist_lessons.live import draw_live
-from mnist_lessons.picture import (
+from mnist_lessons.plots.live import draw_live
+from mnist_lessons.plots.picture import (
     BLUE,
     COLOURS,
     DASHES,

@@ -19,12 +19,12 @@ import torch.distributed as dist
 from torch.utils.data import BatchSampler, DataLoader
 from torch.utils.data.distributed import DistributedSampler
 
-from mnist_lessons import MLP, DigitClassifier, evaluate, fit, load_model, processes
+from mnist_lessons import MLP, DigitClassifier, evaluate, fit, load_model
 from mnist_lessons import __main__ as command_line
+from mnist_lessons import distributed as processes
 from mnist_lessons.data import Digits, Loaders, make_loader
-from mnist_lessons.distributed import fit_together, part_of
+from mnist_lessons.distributed import TeamError, fit_distributed, part_of
 from mnist_lessons.files import DataFileError
-from mnist_lessons.processes import TeamError
 
 HOW = {"epochs": 3, "lr": 0.05, "log_every": 1, "device": torch.device("cpu")}
 HOW["optimizer"] = lambda *a, **o: torch.optim.SGD(*a, momentum=0.9, **o)
@@ -427,7 +427,10 @@ def test_who_loses_the_others_says_so(monkeypatch, error, expected):
     monkeypatch.setattr(dist, "is_initialized", lambda: True)
     left = []
     monkeypatch.setattr(dist, "destroy_process_group", lambda: left.append(1))
-    with pytest.raises(RuntimeError) as caught, processes.joined(torch.device("cpu")):
+    with (
+        pytest.raises(RuntimeError) as caught,
+        processes.process_group(torch.device("cpu")),
+    ):
         raise error
     assert type(caught.value) is expected
     assert left == [1]
@@ -450,8 +453,8 @@ def find_out():
         return model
 
     # processes that torchrun started can meet just once, so what follows stays in here
-    with processes.joined(torch.device("cpu")):
-        command_line.joined = contextlib.nullcontext
+    with processes.process_group(torch.device("cpu")):
+        command_line.process_group = contextlib.nullcontext
         words = "train linear --epochs 2 --batch-size 200 --device cpu "
         words += "--save digits.pth --data-dir"
         assert command_line.main([*words.split(), str(DATA)]) == 0
@@ -461,7 +464,7 @@ def find_out():
         model = watched()
         found["start"], found["built"] = dict(model.state_dict()), flat(model)
         found["start"] = {k: v.clone() for k, v in found["start"].items()}
-        found["history"] = fit_together(model, loader, seed=3, **HOW)
+        found["history"] = fit_distributed(model, loader, seed=3, **HOW)
         found["random"] = torch.rand(3)
         found |= {"seen": model.seen, "weights": model.weights, "end": flat(model)}
         for seed in (3, 4):
@@ -469,20 +472,20 @@ def find_out():
         found["seven"] = numbers(part_of(numbered_digits(7), 2))
 
         model = watched(_3=lambda loss: loss * torch.nan)
-        found["diverged"] = fit_together(model, loader, **HOW)
+        found["diverged"] = fit_distributed(model, loader, **HOW)
 
         def interrupt(loss):
             os.kill(os.getpid(), signal.SIGINT)
             return loss
 
         model = watched(_7=interrupt)
-        history = fit_together(model, loader, **HOW)
+        history = fit_distributed(model, loader, **HOW)
         handler = signal.getsignal(signal.SIGINT)
         found["interrupted"] = history, model.seen, flat(model), handler
 
         for name, act in (("one", one_fails), ("both", both_fail), ("none", load)):
             try:
-                found[name] = processes.all_do(act, rank)
+                found[name] = processes.run_on_all(act, rank)
             except TeamError as error:
                 found[name] = str(error)
         found["command"] = run_command(rank, loader)

@@ -13,9 +13,9 @@ from PIL import Image, ImageDraw
 
 from mnist_lessons import CNN, DigitClassifier, LinearModel, fit
 from mnist_lessons.data import Digits
-from mnist_lessons.images import BlankImageError, read_digit, steps_of
-from mnist_lessons.photos import ImageError
-from mnist_lessons.picture import Picture
+from mnist_lessons.photos.opening import ImageError
+from mnist_lessons.photos.recognition import BlankImageError, read_digit, steps_of
+from mnist_lessons.plots.picture import Picture
 from mnist_lessons.widgets.drawing import DrawingPad, as_grey
 
 SEVEN = [[0.3, 0.2, 0.7, 0.2], [0.7, 0.2, 0.5, 0.8]]

@@ -13,11 +13,11 @@ import nbformat
 import pytest
 from lesson_cells import LESSONS, cells_of, code_of, every_lesson, prose_of
 
-from mnist_lessons import lessons
-from mnist_lessons.execution import execute, picture_in
-from mnist_lessons.handouts import conversion
-from mnist_lessons.handouts.cues import expected
-from mnist_lessons.handouts.exercises import exercises_of, tags_of
+from mnist_lessons.teaching import handouts as conversion
+from mnist_lessons.teaching import lessons
+from mnist_lessons.teaching.cues import expected
+from mnist_lessons.teaching.execution import execute, picture_in
+from mnist_lessons.teaching.exercises import exercises_of, tags_of
 
 LAST = re.compile(r"<details><summary>Solution</summary>.*?</details>", re.DOTALL)
 

@@ -9,10 +9,10 @@ import torch
 from PIL import Image, ImageDraw
 
 from mnist_lessons import CNN, fit
-from mnist_lessons import images as steps
-from mnist_lessons.filters import extent, grow, otsu, resize, stroke_width
-from mnist_lessons.images import BlankImageError, as_text, read_digit
-from mnist_lessons.photos import ImageError, read_grey
+from mnist_lessons.photos import recognition as steps
+from mnist_lessons.photos.filtering import extent, grow, otsu, resize, stroke_width
+from mnist_lessons.photos.opening import ImageError, read_grey
+from mnist_lessons.photos.recognition import BlankImageError, as_text, read_digit
 
 
 @pytest.fixture(scope="module")

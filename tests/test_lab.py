@@ -13,7 +13,7 @@ import urllib.request
 import pytest
 
 from mnist_lessons import __main__ as command_line
-from mnist_lessons import lab
+from mnist_lessons.teaching import lab
 
 SCREENS = ("DISPLAY", "WAYLAND_DISPLAY", "BROWSER")
 

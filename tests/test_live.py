@@ -5,9 +5,10 @@ import warnings
 
 import pytest
 
-from mnist_lessons import LinearModel, fit, live
+from mnist_lessons import LinearModel, fit
 from mnist_lessons.history import Recorder
-from mnist_lessons.live import LiveChart
+from mnist_lessons.plots import live
+from mnist_lessons.plots.live import LiveChart
 
 SCORES = ("loss", "accuracy")
 

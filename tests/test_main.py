@@ -10,9 +10,10 @@ import pytest
 import torch
 from PIL import Image, ImageDraw
 
-from mnist_lessons import CNN, MLP, DigitClassifier, LinearModel, helptexts
+from mnist_lessons import CNN, MLP, DigitClassifier, LinearModel
 from mnist_lessons import __main__ as command_line
 from mnist_lessons.checkpoints import load_model, save_model
+from mnist_lessons.commands import helptexts
 from mnist_lessons.data import Loaders, class_names
 from mnist_lessons.files import DataFileError
 from mnist_lessons.history import DivergenceError

@@ -17,9 +17,9 @@ from conftest import ABSENT
 from mnist_lessons import files, load_mnist, packed, plots, sources, tune
 from mnist_lessons.data import DATASETS, class_names
 from mnist_lessons.files import DataFileError
-from mnist_lessons.picture import STYLE
-from mnist_lessons.recipes import train_recipe
+from mnist_lessons.plots.picture import STYLE
 from mnist_lessons.tuning.plans import Plan
+from mnist_lessons.tuning.recipes import train_recipe
 
 DEBIAN = sources.INSTALLED["FashionMNIST"]
 GZIPPED = ["MNIST", "FashionMNIST", "KMNIST", "QMNIST"]

@@ -13,7 +13,8 @@ from PIL import Image
 
 from mnist_lessons import plots
 from mnist_lessons.history import History, Score
-from mnist_lessons.picture import BLUE, ORANGE
+from mnist_lessons.plots.picture import BLUE, ORANGE
+from mnist_lessons.tuning import pictures
 
 IMAGES = torch.arange(3 * 784.0).reshape(3, 1, 28, 28)
 RECORD = {
@@ -85,9 +86,9 @@ EVERY = {
     ),
     "maps": lambda: plots.maps(torch.arange(-24.0, 24.0).reshape(2, 4, 6), ["a", "b"]),
     "ladder": lambda: plots.ladder([RUNG]),
-    "trials": lambda: plots.trials(a_study()),
-    "importances": lambda: plots.importances(a_study()),
-    "parallel": lambda: plots.parallel(a_study()),
+    "trials": lambda: pictures.trials(a_study()),
+    "importances": lambda: pictures.importances(a_study()),
+    "parallel": lambda: pictures.parallel(a_study()),
     "batch": lambda: plots.batch(IMAGES / 784, "0 to 3", most=2),
     "learning": lambda: plots.learning(
         {"rate 1": [(5, 2.0), (10, 1.0)], "rate 3": [(5, 3.0), (10, 50.0)]},
@@ -401,7 +402,7 @@ def test_two_equal_trials_are_enough_for_a_picture(name):
 
 
 def test_the_picture_of_the_trials_shows_each_and_the_best_so_far():
-    axis = plots.trials(a_study()).figure.axes[0]
+    axis = pictures.trials(a_study()).figure.axes[0]
     so_far, finished, pruned = axis.lines
     assert list(finished.get_xdata()) == [0, 1, 2, 3, 4, 5]
     assert list(finished.get_ydata()) == pytest.approx(
@@ -418,7 +419,7 @@ def test_the_picture_of_the_trials_shows_each_and_the_best_so_far():
 
 
 def test_each_finished_trial_is_a_line_and_the_best_one_is_thickest():
-    figure = plots.parallel(a_study()).figure
+    figure = pictures.parallel(a_study()).figure
     axis = figure.axes[0]
     lines = [line for line in axis.lines if len(line.get_xdata()) == 3]
     assert len(lines) == 6
@@ -438,7 +439,7 @@ def test_each_finished_trial_is_a_line_and_the_best_one_is_thickest():
 
 
 def test_the_importances_are_bars_in_order():
-    axis = plots.importances(a_study()).figure.axes[0]
+    axis = pictures.importances(a_study()).figure.axes[0]
     shares = [bar.get_width() for bar in axis.patches]
     assert shares == sorted(shares, reverse=True)
     assert sum(shares) == pytest.approx(1)

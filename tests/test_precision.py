@@ -6,8 +6,9 @@ import pytest
 import torch
 from torch.utils.data import BatchSampler, DataLoader, RandomSampler, TensorDataset
 
-from mnist_lessons import CNN, fit, precision, seed_everything, training
-from mnist_lessons.precision import bfloat16_pays
+from mnist_lessons import CNN, fit, seed_everything, training
+from mnist_lessons.tuning import precision
+from mnist_lessons.tuning.precision import bfloat16_pays
 
 FAST, SLOW = 0.001, 0.1
 LAYOUT = torch.contiguous_format

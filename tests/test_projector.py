@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from mnist_lessons import lab, projector
+from mnist_lessons.teaching import lab, projector
 
 
 def test_the_lesson_opens_alone_with_settings_of_its_own(monkeypatch, run):

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from mnist_lessons import CNN, MLP, LinearModel, recipes
-from mnist_lessons.recipes import one_cycle, train_recipe
-from mnist_lessons.settings import MODELS, OPTIMIZERS, RATES
+from mnist_lessons import CNN, MLP, LinearModel
+from mnist_lessons.tuning import recipes
+from mnist_lessons.tuning.recipes import one_cycle, train_recipe
+from mnist_lessons.tuning.settings import MODELS, OPTIMIZERS, RATES
 
 
 @pytest.fixture

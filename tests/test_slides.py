@@ -10,12 +10,13 @@ from lesson_cells import LESSONS, every_lesson
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 from PIL import Image
 
-from mnist_lessons.execution import picture_in
-from mnist_lessons.picture import as_element
-from mnist_lessons.slides import SlidesError, deck
-from mnist_lessons.slides.outline import MOST_LINES, outline
-from mnist_lessons.slides.prose import parts_of, sentences
-from mnist_lessons.slides.rules import EXCEPTIONS, TYPES, mark, slide_type, type_of
+from mnist_lessons.plots.picture import as_element
+from mnist_lessons.teaching import deck
+from mnist_lessons.teaching.execution import picture_in
+from mnist_lessons.teaching.outline import MOST_LINES, outline
+from mnist_lessons.teaching.prose import parts_of, sentences
+from mnist_lessons.teaching.rules import EXCEPTIONS, TYPES, mark, slide_type, type_of
+from mnist_lessons.teaching.slides import SlidesError
 
 
 def picture(alt="a digit", width=600, height=300):
@@ -288,7 +289,7 @@ def test_the_command_writes_one_file_a_lesson(run, tmp_path):
 
 @pytest.mark.parametrize("name", ["03", "3", "03_mlp", "03_mlp.ipynb"])
 def test_a_lesson_is_found_by_number_and_by_name(name):
-    from mnist_lessons.lessons import lessons_named
+    from mnist_lessons.teaching.lessons import lessons_named
 
     assert [path.name for path in lessons_named(name)] == ["03_mlp.ipynb"]
 

@@ -10,9 +10,9 @@ import pytest
 import torch
 
 from mnist_lessons import tuning
+from mnist_lessons.commands import tune as tune_command
 from mnist_lessons.data import Loaders
 from mnist_lessons.tuning import Outcome
-from mnist_lessons.tuning import command as tune_command
 
 
 @pytest.fixture(autouse=True)

@@ -13,10 +13,10 @@ from optuna.trial import TrialState
 
 from mnist_lessons import LinearModel, tune, tuning
 from mnist_lessons.data import Loaders
-from mnist_lessons.recipes import train_recipe
 from mnist_lessons.tuning import best_settings, searching
 from mnist_lessons.tuning.plans import Plan
 from mnist_lessons.tuning.progress import Bar
+from mnist_lessons.tuning.recipes import train_recipe
 from mnist_lessons.tuning.spaces import SPACES
 from mnist_lessons.tuning.storages import (
     StudyError,

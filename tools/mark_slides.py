@@ -11,7 +11,7 @@ from pathlib import Path
 
 import nbformat
 
-from mnist_lessons.slides.rules import mark
+from mnist_lessons.teaching.rules import mark
 
 NOTEBOOKS = Path(__file__).resolve().parent.parent / "notebooks"
 

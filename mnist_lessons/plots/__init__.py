@@ -14,8 +14,7 @@ from mnist_lessons.plots.charts import (
     scatter,
     spread,
 )
-from mnist_lessons.plots.experiments import batch, filtering, fitting, learning
-from mnist_lessons.plots.images import (
+from mnist_lessons.plots.digits import (
     answer_sheet,
     digits,
     maps,
@@ -23,7 +22,7 @@ from mnist_lessons.plots.images import (
     templates,
     value_ranges,
 )
-from mnist_lessons.plots.studies import importances, parallel, trials
+from mnist_lessons.plots.experiments import batch, filtering, fitting, learning
 
 __all__ = [
     "Rung",
@@ -36,16 +35,13 @@ __all__ = [
     "filtering",
     "fitting",
     "history",
-    "importances",
     "ladder",
     "learning",
     "maps",
-    "parallel",
     "pixels",
     "runs",
     "scatter",
     "spread",
     "templates",
-    "trials",
     "value_ranges",
 ]

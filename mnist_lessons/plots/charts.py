@@ -10,7 +10,7 @@ from matplotlib.ticker import MaxNLocator, NullFormatter, PercentFormatter
 from torch import Tensor
 
 from mnist_lessons.history import History, Score
-from mnist_lessons.picture import (
+from mnist_lessons.plots.picture import (
     BLACK,
     BLUE,
     COLOURS,

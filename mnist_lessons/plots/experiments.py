@@ -12,7 +12,7 @@ from matplotlib.image import AxesImage
 from matplotlib.ticker import PercentFormatter
 from torch import Tensor
 
-from mnist_lessons.picture import (
+from mnist_lessons.plots.picture import (
     BLACK,
     BLUE,
     GREY,

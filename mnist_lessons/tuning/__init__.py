@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import torch
 
 from mnist_lessons.data import load_mnist
-from mnist_lessons.settings import Model
 from mnist_lessons.tuning.plans import Plan, check_seconds
 from mnist_lessons.tuning.progress import Bar
 from mnist_lessons.tuning.searching import Search, make_sampler, quiet_optuna
+from mnist_lessons.tuning.settings import Model
 from mnist_lessons.tuning.spaces import Space
 from mnist_lessons.tuning.storages import StudyError, open_storage, open_study
 from mnist_lessons.tuning.studies import best_settings, importances

@@ -13,8 +13,8 @@ from typing import Any
 import torch
 
 from mnist_lessons.data import class_names
-from mnist_lessons.settings import MODELS, Model, find_model, name_of
 from mnist_lessons.training import pick_device
+from mnist_lessons.tuning.settings import MODELS, Model, find_model, name_of
 from mnist_lessons.tuning.spaces import SPACES, Space
 
 DEFAULT_TRIALS = 20

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 from torch.utils.data import DataLoader
 
 from mnist_lessons.data import Digits
-from mnist_lessons.recipes import train_recipe
-from mnist_lessons.settings import Model, split_settings
 from mnist_lessons.tuning.progress import Bar
+from mnist_lessons.tuning.recipes import train_recipe
+from mnist_lessons.tuning.settings import Model, split_settings
 from mnist_lessons.tuning.spaces import Space
 
 if TYPE_CHECKING:

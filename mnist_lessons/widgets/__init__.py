@@ -8,10 +8,10 @@ from mnist_lessons.widgets.base import Interactive
 from mnist_lessons.widgets.batches import BatchExplorer
 from mnist_lessons.widgets.browsing import DigitBrowser
 from mnist_lessons.widgets.confusion import ConfusionExplorer
+from mnist_lessons.widgets.curves import FittingCurves, LearningRate
 from mnist_lessons.widgets.drawing import DrawingPad
-from mnist_lessons.widgets.filters import FilterWorkshop
 from mnist_lessons.widgets.predictions import Predictions
-from mnist_lessons.widgets.training import FittingCurves, LearningRate
+from mnist_lessons.widgets.workshop import FilterWorkshop
 
 __all__ = [
     "BatchExplorer",

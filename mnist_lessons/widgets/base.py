@@ -19,7 +19,7 @@ import ipywidgets
 
 from mnist_lessons.data import Digits
 from mnist_lessons.models import DigitClassifier
-from mnist_lessons.picture import Picture
+from mnist_lessons.plots.picture import Picture
 
 VIEW = "application/vnd.jupyter.widget-view+json"
 WAIT = 0.15  # seconds; somebody who holds an arrow key sends a change every 0.03

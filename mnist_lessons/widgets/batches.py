@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from mnist_lessons import plots
-from mnist_lessons.picture import Picture
+from mnist_lessons.plots.picture import Picture
 from mnist_lessons.widgets.base import Interactive, Shown, digits_of, slider
 
 SIZES = [1, 8, 32, 128, 512, 2_048]

@@ -15,11 +15,11 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from mnist_lessons.data import Digits
-from mnist_lessons.filters import resize
-from mnist_lessons.images import SIZE, steps_of
 from mnist_lessons.models import DigitClassifier
-from mnist_lessons.photos import ImageError, read_grey
-from mnist_lessons.picture import Picture
+from mnist_lessons.photos.filtering import resize
+from mnist_lessons.photos.opening import ImageError, read_grey
+from mnist_lessons.photos.recognition import SIZE, steps_of
+from mnist_lessons.plots.picture import Picture
 from mnist_lessons.widgets.base import Interactive, digits_of, named_models
 from mnist_lessons.widgets.pngs import as_png
 from mnist_lessons.widgets.steps import (

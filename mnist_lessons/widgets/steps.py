@@ -10,9 +10,9 @@ from matplotlib.figure import Figure
 from PIL import Image, ImageDraw
 from torch import Tensor
 
-from mnist_lessons.filters import resize
-from mnist_lessons.images import SIZE, steps_of
-from mnist_lessons.picture import BLUE, Picture, in_one_style
+from mnist_lessons.photos.filtering import resize
+from mnist_lessons.photos.recognition import SIZE, steps_of
+from mnist_lessons.plots.picture import BLUE, Picture, in_one_style
 
 PEN = 1 / 14  # as a part of the pad: MNIST's 2.5 pixels if the digit fills seven tenths
 SIDE, FINER = 112, 4  # the drawing's pixels a side; drawn larger first, for soft edges

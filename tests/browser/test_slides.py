@@ -4,7 +4,7 @@ import nbformat
 import pytest
 
 from browser.server import LESSONS
-from mnist_lessons.slides.deck import make_deck
+from mnist_lessons.teaching.deck import make_deck
 
 NAMES = sorted(path.stem for path in LESSONS.glob("[0-9][0-9]_*.ipynb"))
 TEXT, CODE = 20, 17.9  # the smallest type that the last row reads, in pixels of 720

@@ -9,8 +9,8 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from mnist_lessons.lab import run_lab, served_folder
-from mnist_lessons.lessons import lessons_named
+from mnist_lessons.teaching.lab import run_lab, served_folder
+from mnist_lessons.teaching.lessons import lessons_named
 
 HELP = """\
 Open one lesson in JupyterLab for a lecture: large type, no side bars, no status bar.

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from mnist_lessons.lab import NO_LESSONS, find_lessons
+from mnist_lessons.teaching.lab import NO_LESSONS, find_lessons
 
 
 class LessonError(ValueError):

@@ -42,7 +42,7 @@ def run_lab(options: list[str]) -> int:
 
 def find_lessons() -> Path | None:
     """Return the folder with the lessons: the checkout's own, else one close by."""
-    checkout = Path(__file__).resolve().parent.parent
+    checkout = Path(__file__).resolve().parents[2]
     for folder in (checkout / "notebooks", Path.cwd() / "notebooks", Path.cwd()):
         if (folder / FIRST_LESSON).is_file():
             return folder

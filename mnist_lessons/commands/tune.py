@@ -114,7 +114,7 @@ def script(study: "Study", plan: Plan) -> str:
     return "\n".join(
         [
             "from mnist_lessons import evaluate, load_mnist",
-            "from mnist_lessons.recipes import train_recipe",
+            "from mnist_lessons.tuning.recipes import train_recipe",
             f"train, valid, test = load_mnist({told})",
             "settings = {",
             *(f"    {name!r}: {value!r}," for name, value in settings.items()),

@@ -5,8 +5,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-from mnist_lessons.handouts.exercises import HandoutError
-from mnist_lessons.lessons import lessons_named
+from mnist_lessons.teaching.exercises import HandoutError
+from mnist_lessons.teaching.lessons import lessons_named
 
 HELP = """\
 Write what you give to a class, or take to the front, made from the lessons:
@@ -43,8 +43,8 @@ def run_handout(options: argparse.Namespace) -> int:
                 "was written; --force replaces it, --out FOLDER writes elsewhere."
             )
     # here, because the import takes a second that the other commands need not wait for
-    from mnist_lessons.handouts.conversion import convert, read_lesson
-    from mnist_lessons.handouts.cues import cue_sheet
+    from mnist_lessons.teaching.cues import cue_sheet
+    from mnist_lessons.teaching.handouts import convert, read_lesson
 
     for path in lessons:
         if options.kind == "solved" and options.outputs:

@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from mnist_lessons.filters import (
+from mnist_lessons.photos.filtering import (
     blur,
     continued,
     extent,
@@ -25,7 +25,7 @@ from mnist_lessons.filters import (
     runs_out,
     stroke_width,
 )
-from mnist_lessons.photos import ImageError, read_grey
+from mnist_lessons.photos.opening import ImageError, read_grey
 
 BOX, SIZE, MIDDLE = 20, 28, 14  # the digit, the whole image, and where its centre lies
 FINE = 100  # the longer side at which its strokes are cut out and measured

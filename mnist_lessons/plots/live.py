@@ -8,7 +8,7 @@ from IPython.display import DisplayHandle, display
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-from mnist_lessons.picture import BLUE, ORANGE, Picture, in_one_style
+from mnist_lessons.plots.picture import BLUE, ORANGE, Picture, in_one_style
 
 SHARE = 0.06  # of the time, so that it stays below a tenth on a busy machine, too
 POINTS = 20  # of the training curve, for each epoch

@@ -7,7 +7,7 @@ import torch
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from mnist_lessons.picture import (
+from mnist_lessons.plots.picture import (
     BLACK,
     BLUE,
     ORANGE,

@@ -10,11 +10,11 @@ from typing import Any
 import torch
 
 from mnist_lessons import __version__
-from mnist_lessons import helptexts as texts
+from mnist_lessons.commands import helptexts as texts
 from mnist_lessons.data import DATASETS, class_names
+from mnist_lessons.distributed import rank
 from mnist_lessons.models import DigitClassifier
-from mnist_lessons.processes import rank
-from mnist_lessons.settings import MODELS, OPTIMIZERS
+from mnist_lessons.tuning.settings import MODELS, OPTIMIZERS
 
 EPOCHS = {"linear": 5, "mlp": 5, "cnn": 2}
 

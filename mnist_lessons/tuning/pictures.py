@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from mnist_lessons.picture import (
+from mnist_lessons.plots.picture import (
     BLACK,
     BLUE,
     GREY,

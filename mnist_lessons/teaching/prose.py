@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass
 
-from mnist_lessons.slides.rules import FENCE, FOLD, HEADING
+from mnist_lessons.teaching.rules import FENCE, FOLD, HEADING
 
 # between two sentences: after . ? ! and perhaps a closing mark, before a capital
 SENTENCE_END = re.compile(

@@ -16,7 +16,8 @@ from mnist_lessons.augmentation import random_affine
 from mnist_lessons.data import Digits, make_loader
 from mnist_lessons.history import History, Record
 from mnist_lessons.models import DigitClassifier
-from mnist_lessons.settings import (
+from mnist_lessons.training import fit, seed_everything
+from mnist_lessons.tuning.settings import (
     OPTIMIZERS,
     RATES,
     SCHEDULES,
@@ -26,7 +27,6 @@ from mnist_lessons.settings import (
     one_cycle,
     split_settings,
 )
-from mnist_lessons.training import fit, seed_everything
 
 __all__ = ["one_cycle", "train_recipe"]
 

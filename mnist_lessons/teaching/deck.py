@@ -13,8 +13,8 @@ from pygments import highlight
 from pygments.formatters import HtmlFormatter
 from pygments.lexers import PythonLexer
 
-from mnist_lessons.slides import SlidesError
-from mnist_lessons.slides.outline import Block, outline
+from mnist_lessons.teaching.outline import Block, outline
+from mnist_lessons.teaching.slides import SlidesError
 
 INSTALL = (
     "Slides need two more packages, latex2mathml and sphinx-revealjs (it brings "

@@ -11,9 +11,9 @@ from nbconvert.exporters import NotebookExporter
 from nbconvert.preprocessors import ClearOutputPreprocessor
 from nbformat import NotebookNode
 
-from mnist_lessons.execution import execute, tidy
-from mnist_lessons.handouts.cues import cues_of, placeholder
-from mnist_lessons.handouts.exercises import SOLUTION, HandoutError, exercises_of
+from mnist_lessons.teaching.cues import cues_of, placeholder
+from mnist_lessons.teaching.execution import execute, tidy
+from mnist_lessons.teaching.exercises import SOLUTION, HandoutError, exercises_of
 
 Resources = dict[str, Any]
 Step = Callable[[NotebookNode, Resources], tuple[NotebookNode, Resources]]

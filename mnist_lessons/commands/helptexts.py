@@ -1,7 +1,7 @@
 """What `python -m mnist_lessons --help` and the --help of its commands say."""
 
-from mnist_lessons import lab, projector
-from mnist_lessons.handouts import command as handout
+from mnist_lessons.commands import handout
+from mnist_lessons.teaching import lab, projector
 
 ABOUT = """\
 Deep learning on the MNIST digits, in notebooks and from the command line.

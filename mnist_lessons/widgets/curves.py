@@ -11,7 +11,7 @@ from torch.utils.data import BatchSampler, DataLoader, RandomSampler
 from mnist_lessons import plots
 from mnist_lessons.data import Digits, make_loader
 from mnist_lessons.models import MLP, LinearModel
-from mnist_lessons.picture import Picture
+from mnist_lessons.plots.picture import Picture
 from mnist_lessons.training import evaluate, fit
 from mnist_lessons.widgets.base import Interactive, Shown, digits_of, slider
 

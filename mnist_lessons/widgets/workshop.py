@@ -10,7 +10,7 @@ import traitlets
 from torch import Tensor, nn
 
 from mnist_lessons import plots
-from mnist_lessons.picture import Picture
+from mnist_lessons.plots.picture import Picture
 from mnist_lessons.widgets.base import Interactive, Shown, digits_of
 
 OWN = "your own"

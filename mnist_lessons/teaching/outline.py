@@ -12,9 +12,9 @@ from typing import Any
 
 from nbformat import NotebookNode
 
-from mnist_lessons.execution import picture_in
-from mnist_lessons.slides.prose import Item, Part, parts_of
-from mnist_lessons.slides.rules import type_of
+from mnist_lessons.teaching.execution import picture_in
+from mnist_lessons.teaching.prose import Item, Part, parts_of
+from mnist_lessons.teaching.rules import type_of
 
 ROOM = 570  # height below the title
 WIDTH = 1160

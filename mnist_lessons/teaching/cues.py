@@ -5,8 +5,8 @@ from typing import NamedTuple
 
 from nbformat import NotebookNode
 
-from mnist_lessons.execution import picture_in
-from mnist_lessons.handouts.exercises import HandoutError, tags_of
+from mnist_lessons.teaching.execution import picture_in
+from mnist_lessons.teaching.exercises import HandoutError, tags_of
 
 HOW = (
     'give it the metadata {"mnist_lessons": {"live": {"prompt": "what to type", '

@@ -1,0 +1,1 @@
+"""`python -m mnist_lessons ...`, one module a command."""

@@ -1,0 +1,1 @@
+"""Any photo, scan or drawing of a digit -> 28x28 pixels, as MNIST was made."""

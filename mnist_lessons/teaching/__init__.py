@@ -1,0 +1,1 @@
+"""What teachers need: slides, handouts, JupyterLab on the lessons, a projector."""
