@@ -9,7 +9,13 @@ from typing import TYPE_CHECKING, Any
 from mnist_lessons.checkpoints import load_model, save_model
 from mnist_lessons.data import load_mnist
 from mnist_lessons.models import CNN, MLP, DigitClassifier, LinearModel
-from mnist_lessons.training import evaluate, fit, pick_device, seed_everything
+from mnist_lessons.training import (
+    evaluate,
+    fit,
+    pick_device,
+    seed_everything,
+    use_half_the_cores,
+)
 
 if TYPE_CHECKING:
     from mnist_lessons import checks, plots, widgets
@@ -32,6 +38,7 @@ __all__ = [
     "save_model",
     "seed_everything",
     "tune",
+    "use_half_the_cores",
     "widgets",
 ]
 

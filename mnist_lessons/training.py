@@ -4,10 +4,13 @@
 record of each epoch.
 """
 
+import contextlib
 import math
+import os
 import random
 from collections.abc import Callable
 from numbers import Integral
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,6 +19,7 @@ from torch import Tensor
 from torch.optim.lr_scheduler import LRScheduler
 from torch.utils.data import DataLoader
 
+from mnist_lessons.arguments import check_whole
 from mnist_lessons.history import History, Record, Recorder, Score
 from mnist_lessons.models import DigitClassifier, evaluation_mode
 
@@ -38,6 +42,31 @@ def pick_device() -> torch.device:
     if torch.backends.mps.is_available():
         return torch.device("mps")
     return torch.device("cpu")
+
+
+def use_half_the_cores() -> int:
+    """Let PyTorch use half of this process's cores, one to eight; return how many.
+
+    More threads are quicker only while nothing else runs. Where a browser, a call or a
+    neighbour's notebook needs a core, PyTorch's threads wait for each other at every
+    step, and two on two cores are slower than one. More than eight gain nothing on
+    digits. `MNIST_LESSONS_THREADS` names another number, for several notebooks side by
+    side.
+    """
+    threads = os.environ.get("MNIST_LESSONS_THREADS") or min(8, max(1, _cores() // 2))
+    torch.set_num_threads(check_whole("MNIST_LESSONS_THREADS", int(threads)))
+    return torch.get_num_threads()
+
+
+def _cores() -> int:
+    """Return how many cores this process may use: a container may get but a few."""
+    cores = os.cpu_count() or 1
+    if hasattr(os, "sched_getaffinity"):  # not on macOS and Windows
+        cores = len(os.sched_getaffinity(0))
+    with contextlib.suppress(OSError, ValueError):  # no container, or no limit
+        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
+        cores = min(cores, int(quota) // int(period))
+    return cores
 
 
 def fit(
