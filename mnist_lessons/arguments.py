@@ -42,28 +42,19 @@ def check_number(
     below: float = math.inf,
     such_as: float | None = None,
 ) -> float:
-    """Return a finite number within the limits; `such_as` is an example for people.
-
-    With `above`, the least value itself does not count, and `at_least` is not used.
-    """
+    """Return a finite number within the limits; `such_as` is an example for people."""
     try:
-        number = math.nan
-        if not isinstance(value, bool | np.bool_ | str):
-            number = float(value)
+        number = math.nan if isinstance(value, bool | np.bool_ | str) else float(value)
     except (TypeError, ValueError, RuntimeError):
-        pass
+        number = math.nan
     enough = at_least <= number if above is None else above < number
-    if enough and number <= at_most and number < below:
+    if math.isfinite(number) and enough and number <= at_most and number < below:
         return number
-    limits = f"above {above:g}" if above is not None else f"{at_least:g} or more"
-    if at_most < math.inf:
-        limits += f", at most {at_most:g}"
-    if below < math.inf:
-        limits += f", below {below:g}"
-    example = "" if such_as is None else f", such as {such_as:g}"
-    raise ValueError(
-        f"{name}={value!r} does not work: give a number, {limits}{example}."
-    )
+    limits = f"{at_least:g} or more" if above is None else f"above {above:g}"
+    limits += f", at most {at_most:g}" if at_most < math.inf else ""
+    limits += f", below {below:g}" if below < math.inf else ""
+    limits += f", such as {such_as:g}" if such_as is not None else ""
+    raise ValueError(f"{name}={value!r} does not work: give a number, {limits}.")
 
 
 def check_choice(name: str, value: Any, choices: Iterable[str]) -> str:
@@ -71,23 +62,15 @@ def check_choice(name: str, value: Any, choices: Iterable[str]) -> str:
     words = list(choices)
     if isinstance(value, str) and value in words:
         return value
-    raise ValueError(
-        f"{name}={value!r} is not known; choose one of {', '.join(words)}."
-    )
+    raise ValueError(f"{name}={value!r} is not known; choose {', '.join(words)}.")
 
 
 def check_device(device: torch.device | str | None) -> torch.device:
     """Return a device that this machine has; the CPU where nothing is said."""
     try:
-        there = torch.device("cpu" if device is None else device)
-        torch.ones(1, device=there).item()
-        return there
-    # what a missing device raises differs from one kind to the next
-    except (RuntimeError, AssertionError, NotImplementedError, TypeError) as error:
-        devices = ["cpu", *(f"cuda:{n}" for n in range(torch.cuda.device_count()))]
-        if torch.backends.mps.is_available():
-            devices.append("mps")
-        raise ValueError(
-            f"device={str(device)!r} is not there; this machine has "
-            f"{', '.join(devices)}."
-        ) from error
+        return torch.ones(1, device="cpu" if device is None else device).device
+    except Exception as error:  # of another type for each kind of device
+        gpu = torch.accelerator.current_accelerator(check_available=True)
+        there = f"cpu and {gpu}" if gpu else "cpu"
+        message = f"device={str(device)!r} is not there; this machine has {there}."
+        raise ValueError(message) from error

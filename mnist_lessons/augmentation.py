@@ -6,6 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from mnist_lessons.arguments import check_number
+
 
 def random_affine(
     images: Tensor, degrees: float = 8.0, shift: float = 1.5, scale: float = 0.1
@@ -23,23 +25,13 @@ def random_affine(
         degrees: turn by up to this angle, in either direction.
         shift: move by up to so many pixels, in each direction, fractions included.
         scale: enlarge or shrink by up to this fraction, at least 0, below 1.
-
-    Returns:
-        New images, of the same shape.
-
-    Raises:
-        ValueError: an amount is below 0 or not finite, or `scale` is 1 or more; the
-            images are not floats, or not a batch.
     """
     if images.ndim != 4 or not images.is_floating_point():
-        raise ValueError(
-            "images should be a batch of floats, (batch, 1, height, width); these are "
-            f"{images.dtype} of shape {tuple(images.shape)}."
-        )
-    for name, amount in (("degrees", degrees), ("shift", shift), ("scale", scale)):
-        if not 0 <= amount < (1 if name == "scale" else math.inf):
-            most = ", below 1" if name == "scale" else ""
-            raise ValueError(f"{name}={amount!r} does not work: give 0 or more{most}.")
+        what = f"{images.dtype} of shape {tuple(images.shape)}"
+        raise ValueError(f"images should be a batch of floats; these are {what}.")
+    check_number("degrees", degrees)
+    check_number("shift", shift)
+    check_number("scale", scale, below=1)
     count, _, height, width = images.shape
     draws = torch.rand(4, count, device=images.device, dtype=images.dtype) * 2 - 1
     angle = draws[0] * math.radians(degrees)

@@ -1,27 +1,26 @@
-"""The digits, split and served in batches.
+"""The digits, split and served in batches. Built in lesson 1.
 
-torchvision reads the files; here the images become one tensor in memory, so that a
-batch is a single index operation. Built in lesson 1.
+The images become one tensor in memory, so that a batch is a single index operation.
 """
 
 import math
 import os
-from numbers import Integral
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
-from torch.utils.data import (
-    BatchSampler,
-    DataLoader,
-    RandomSampler,
-    SequentialSampler,
-    TensorDataset,
-)
+from torch.utils.data import BatchSampler, DataLoader, TensorDataset
+from torch.utils.data.sampler import RandomSampler, SequentialSampler
 from torchvision import datasets
 
-from mnist_lessons.files import data_folder, prepare
+from mnist_lessons.arguments import (
+    check_choice,
+    check_device,
+    check_number,
+    check_whole,
+)
+from mnist_lessons.files import data_folder, read_digits
 
 DATASETS = {
     "MNIST": (datasets.MNIST, {}),
@@ -31,14 +30,6 @@ DATASETS = {
     "EMNIST-digits": (datasets.EMNIST, {"split": "digits"}),
     "QMNIST": (datasets.QMNIST, {}),
 }
-
-
-# positions in the validation digits of 25 hard ones, on which the lessons compare their
-# models; chosen by other models than those, with benchmarks/hard_digits.py
-HARD_DIGITS = (
-    *(417, 446, 560, 584, 632, 819, 1346, 1740, 2173, 2279, 2802, 2892, 3312),
-    *(3578, 3623, 3999, 4932, 6397, 6914, 7628, 7683, 8050, 9289, 9653, 9915),
-)
 
 
 class Digits(TensorDataset):
@@ -117,10 +108,9 @@ def load_mnist(
     Args:
         data_dir: the folder that holds `MNIST/raw/` (or `FashionMNIST/raw/`, ...), or
             the packed files themselves. Without it: the environment variable
-            `MNIST_LESSONS_DATA`, else the checkout's own `data/`, else a cache folder.
-            What is missing is downloaded (MNIST 12 MB, QMNIST 20, KMNIST 21,
-            FashionMNIST 31, EMNIST 562); where the folder is read-only, or holds the
-            packed files themselves, the unpacked ones go to the cache.
+            `MNIST_LESSONS_DATA`, else the checkout's own `data/`, else a cache folder,
+            which also serves where `data_dir` is read-only. What is missing is
+            downloaded (MNIST 12 MB, EMNIST 562, the others 20 to 31).
         batch_size: images a batch; the last batch of an epoch may be smaller.
         dataset: "MNIST", "FashionMNIST" (clothes), "KMNIST" (Japanese letters),
             "EMNIST-balanced" (digits and letters, 47 classes: `num_classes=47` for the
@@ -130,64 +120,41 @@ def load_mnist(
             `(mean, std)` uses those numbers instead.
         valid_size: how many images at the end of the training file are kept for
             validation. With 0 all of them train and `valid` is `None`.
-        limit: keep only the first `limit` training images (after the validation images
-            are set apart; mean and standard deviation still come from all of them).
+        limit: keep only so many of the other images, the first ones (mean and standard
+            deviation still come from all of them).
         device: where the images live; the CPU where nothing is said.
         seed: orders the training batches, nothing else. Two loaders with one seed give
             the same batches, so build fresh loaders for each run of a comparison.
 
     Raises:
-        ValueError: an argument makes no sense; the message says what would.
-        DataFileError: a file is damaged, or missing and cannot be downloaded. No file
-            is changed or deleted.
+        DataFileError: a file is damaged, or missing and cannot be downloaded.
     """
-    _check_dataset(dataset)
-    _check_count("batch_size", batch_size, at_least=1)
-    given = _mean_and_std(normalize)
-
-    dataset_class, options = DATASETS[dataset]
-    folder = find_digits(data_dir, dataset)
-    train, test = (
-        dataset_class(folder, train=is_train, **options) for is_train in (True, False)
-    )
-    _check_count("valid_size", valid_size, at_least=0, at_most=len(train) - 1)
-    split = len(train) - valid_size
-    if limit is not None:
-        _check_count("limit", limit, at_least=1, at_most=split)
-
-    train_images, train_labels = _as_tensors(train)
-    test_images, test_labels = _as_tensors(test)
-    pixels = train_images[:split]
-    mean, std = given or (pixels.mean().item(), pixels.std().item())
+    batch_size = check_whole("batch_size", batch_size)
+    fixed_scale = _mean_and_std(normalize)
+    device = check_device(device)
     classes = class_names(dataset)
+    (images, labels), test = map(_as_tensors, _read(data_dir, dataset))
+    valid_size = check_whole("valid_size", valid_size, 0, len(images) - 1)
+    split = len(images) - valid_size
+    kept = split if limit is None else check_whole("limit", limit, 1, split)
+    pixels = images[:split]
+    mean, std = fixed_scale or (pixels.mean().item(), pixels.std().item())
 
-    def digits(images: Tensor, labels: Tensor) -> Digits:
-        images = images.sub(mean).div_(std)
-        return Digits(images.to(device), labels.to(device), classes, mean, std)
+    def loader(images: Tensor, labels: Tensor, shuffle: bool = False) -> DataLoader:
+        images = images.sub_(mean).div_(std)  # in place: a copy would cost 190 MB
+        digits = Digits(images.to(device), labels.to(device), classes, mean, std)
+        return make_loader(digits, batch_size, shuffle=shuffle, seed=seed)
 
-    def loader(data: Digits, shuffle: bool = False) -> DataLoader:
-        return make_loader(data, batch_size, shuffle=shuffle, seed=seed)
-
-    kept = split if limit is None else limit
-    valid = digits(train_images[split:], train_labels[split:]) if valid_size else None
-    return Loaders(
-        loader(digits(train_images[:kept], train_labels[:kept]), shuffle=True),
-        None if valid is None else loader(valid),
-        loader(digits(test_images, test_labels)),
-    )
+    valid = loader(images[split:], labels[split:]) if valid_size else None
+    if limit is not None:  # without the others, which would stay in memory
+        images, labels = images[:kept].clone(), labels[:kept].clone()
+    train = loader(images[:kept], labels[:kept], shuffle=True)
+    return Loaders(train, valid, loader(*test))
 
 
 def class_names(dataset: str = "MNIST") -> list[str]:
-    """Return the name of each class of a data set, without loading it.
-
-    EMNIST-balanced has 47: a small letter that looks like its capital, as c and C do,
-    counts as the capital.
-
-    Raises:
-        ValueError: the data set is not known.
-    """
-    _check_dataset(dataset)
-    dataset_class, options = DATASETS[dataset]
+    """Return the name of each class of a data set, without loading it."""
+    dataset_class, options = DATASETS[check_choice("dataset", dataset, DATASETS)]
     if dataset_class is datasets.EMNIST:
         return list(datasets.EMNIST.classes_split_dict[options["split"]])
     return [name.split(" - ")[0] for name in dataset_class.classes]
@@ -196,14 +163,11 @@ def class_names(dataset: str = "MNIST") -> list[str]:
 def find_digits(
     data_dir: str | os.PathLike | None = None, dataset: str = "MNIST"
 ) -> Path:
-    """Return the folder from which torchvision can read the checked, unpacked files.
+    """Return the folder of a data set whose files are whole, for torchvision to read.
 
-    `torchvision.datasets.MNIST(find_digits())` then works. Arguments and errors are
-    those of `load_mnist`.
+    Arguments and errors are those of `load_mnist`.
     """
-    _check_dataset(dataset)
-    dataset_class, options = DATASETS[dataset]
-    return prepare(dataset_class, options, data_folder(data_dir))
+    return Path(_read(data_dir, dataset)[0].root)
 
 
 def make_loader(
@@ -216,57 +180,38 @@ def make_loader(
     not to glue. It draws from a generator of its own, so iterating over it does not
     disturb PyTorch's global random numbers. Built in lesson 1.
     """
-    generator = torch.Generator().manual_seed(seed)
+    rng = torch.Generator().manual_seed(seed)
     order = (
-        RandomSampler(digits, generator=generator)
-        if shuffle
-        else SequentialSampler(digits)
+        RandomSampler(digits, generator=rng) if shuffle else SequentialSampler(digits)
     )
     batches = BatchSampler(order, batch_size, drop_last=False)
-    return DataLoader(digits, sampler=batches, batch_size=None, generator=generator)
-
-
-def _check_dataset(dataset: str) -> None:
-    if dataset not in DATASETS:
-        raise ValueError(
-            f"dataset={dataset!r} is not known; choose one of {', '.join(DATASETS)}."
-        )
-
-
-def _check_count(
-    name: str, value: int, *, at_least: int, at_most: int | None = None
-) -> None:
-    whole = isinstance(value, Integral) and not isinstance(value, bool)
-    if whole and value >= at_least and (at_most is None or value <= at_most):
-        return
-    limits = f"at least {at_least}" if at_most is None else f"{at_least} to {at_most}"
-    raise ValueError(f"{name}={value!r} does not work: give a whole number, {limits}.")
+    return DataLoader(digits, sampler=batches, batch_size=None, generator=rng)
 
 
 def _mean_and_std(normalize: Any) -> tuple[float, float] | None:
     """Return the two numbers asked for, or `None` for those of the training pixels."""
-    if normalize is True:
-        return None
-    if normalize is False:
-        return 0.0, 1.0
+    if isinstance(normalize, bool):
+        return None if normalize else (0.0, 1.0)
     try:
-        mean, std = (float(number) for number in normalize)
-    except (TypeError, ValueError):
-        mean, std = 0.0, 0.0
-    if not (math.isfinite(mean) and 0 < std < math.inf):
-        raise ValueError(
-            f"normalize={normalize!r} does not work: give True, False, or a pair "
-            "(mean, std) with std above 0, such as (0.1307, 0.3081)."
-        )
-    return mean, std
+        mean, std = normalize
+        mean = check_number("mean", mean, at_least=-math.inf)
+        return mean, check_number("std", std, above=0)
+    except (TypeError, ValueError) as error:
+        pair = "a pair (mean, std) with std above 0, such as (0.1307, 0.3081)"
+        message = f"normalize={normalize!r} does not work: give True, False, or {pair}."
+        raise ValueError(message) from error
+
+
+def _read(data_dir: str | os.PathLike | None, dataset: str) -> list[datasets.MNIST]:
+    dataset_class, options = DATASETS[check_choice("dataset", dataset, DATASETS)]
+    return read_digits(dataset_class, options, data_folder(data_dir))
 
 
 def _as_tensors(data: datasets.MNIST) -> tuple[Tensor, Tensor]:
     """Return images in [0, 1], (count, 1, 28, 28), and labels, (count,)."""
     images, labels = data.data, data.targets
-    if isinstance(data, datasets.EMNIST):
-        # EMNIST's files hold each image on its side
+    if isinstance(data, datasets.EMNIST):  # its files hold each image on its side
         images = images.transpose(1, 2).contiguous()
-    if labels.ndim == 2:
-        labels = labels[:, 0]  # QMNIST: the class, then seven facts about the writer
+    if labels.ndim == 2:  # QMNIST: the class, then seven facts about the writer
+        labels = labels[:, 0]
     return images.unsqueeze(1).float().div_(255), labels.long()

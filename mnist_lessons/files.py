@@ -1,37 +1,42 @@
 """Where the files of digits live, and whether they are whole.
 
-torchvision reads them. This module decides from which folder, and refuses damaged files
-before torchvision sees them. No file that it finds is changed.
+torchvision downloads, unpacks and reads them, but takes any file that is there for a
+whole one. This module refuses damaged files first. No file that it finds is changed.
 """
 
 import contextlib
-import errno
-import math
+import gzip
 import os
 import shutil
-import struct
 import tempfile
 import zlib
 from pathlib import Path
 from typing import Any
+from urllib.error import URLError
 
-from mnist_lessons.packed import DataFileError, download, find_packed, unpack
-from mnist_lessons.sources import INSTALLED, unpacked_names
+from torchvision import datasets
+from torchvision.datasets.mnist import read_sn3_pascalvincent_tensor
+from torchvision.datasets.utils import check_integrity
 
-__all__ = ["DataFileError", "data_folder", "prepare"]
+from mnist_lessons.arguments import LessonsError
+
+# Debian's package dataset-fashion-mnist holds the files packed anew, so with other sums
+INSTALLED = {"FashionMNIST": Path("/usr/share/datasets/fashion-mnist")}
+
+
+class DataFileError(LessonsError, RuntimeError):
+    """A file of digits is damaged, or missing and out of reach."""
 
 
 def data_folder(data_dir: str | os.PathLike | None) -> Path:
     """Return the folder to look in; `load_mnist` lists the places in their order."""
-    if data_dir is not None:
-        if not isinstance(data_dir, str | os.PathLike):
-            raise ValueError(
-                f"data_dir={data_dir!r} is not a folder. Name the other arguments, as "
-                "in load_mnist(batch_size=64)."
-            )
-        return Path(data_dir).expanduser()
-    if from_environment := os.environ.get("MNIST_LESSONS_DATA"):
-        return Path(from_environment).expanduser()
+    if not isinstance(data_dir, str | os.PathLike | None):
+        raise ValueError(
+            f"data_dir={data_dir!r} is not a folder. Name the other arguments, as in "
+            "load_mnist(batch_size=64)."
+        )
+    if folder := data_dir or os.environ.get("MNIST_LESSONS_DATA"):
+        return Path(folder).expanduser()
     checkout = Path(__file__).resolve().parent.parent
     if (checkout / "pyproject.toml").is_file() and (checkout / "data").is_dir():
         return checkout / "data"
@@ -43,110 +48,121 @@ def _cache_folder() -> Path:
     return Path(base) / "mnist_lessons"
 
 
-def prepare(dataset_class: Any, options: dict[str, str], folder: Path) -> Path:
-    """Make the unpacked files ready; return the folder to read them from.
+def read_digits(dataset_class: Any, options: dict[str, str], folder: Path) -> list[Any]:
+    """Return torchvision's data sets of training and test images, of whole files.
 
     Packed files are looked for in `folder/MNIST/raw` (or `FashionMNIST/raw`, ...), in
-    `folder` itself, and where a package of the system puts them.
-
-    Args:
-        dataset_class: a class from `torchvision.datasets`.
-        options: what the class needs besides the folder.
-        folder: where to look and, unless it is read-only or holds the packed files
-            themselves, to unpack.
-
-    Raises:
-        DataFileError: a file is damaged, cannot be downloaded, or cannot be written.
+    `folder` itself, and where a package of the system puts them. They are unpacked into
+    the cache where `folder` is read-only, or somebody's own collection of packed files.
+    A file that is damaged or cannot be had or written raises a `DataFileError`.
     """
-    targets = [folder, _cache_folder()]
-    bare = not _raw(dataset_class, folder).exists()
-    if bare and find_packed(dataset_class, [folder]):
-        targets.remove(folder)  # somebody's own collection: leave it as it is
-    for target in targets:
-        _verify(dataset_class, options, target)
-        raw = _raw(dataset_class, target)
-        if all((raw / n).exists() for n in unpacked_names(dataset_class, options)):
-            return target
-        try:
-            _complete(dataset_class, options, source=folder, target=target)
-            return target
-        except OSError as error:
-            read_only = error.errno in (errno.EACCES, errno.EPERM, errno.EROFS)
-            if not (read_only and target == folder):
-                full = error.errno == errno.ENOSPC
-                advice = "Free some space there" if full else "Check this path"
-                raise DataFileError(
-                    f"Cannot write {dataset_class.__name__} to {raw}: {error}. "
-                    f"{advice}, or name another folder with data_dir=... or the "
-                    "environment variable MNIST_LESSONS_DATA."
-                ) from error
-    raise AssertionError("unreachable: the cache either worked or raised")
+    kind = dataset_class.__name__
+    raw = folder / kind / "raw"
+    for place in (folder, _cache_folder()):
+        _check_files(dataset_class, place / kind / "raw")
+        with contextlib.suppress(RuntimeError):  # what torchvision says if one lacks
+            return _open(dataset_class, options, place)
+    packed = _find_packed(dataset_class, [raw, folder, INSTALLED.get(kind, raw)])
+    collection = not raw.exists() and any(p.parent == folder for p in packed.values())
+    writable = os.access(_nearest_folder(raw), os.W_OK)
+    target = folder if writable and not collection else _cache_folder()
+    try:
+        _complete(dataset_class, options, packed, target / kind / "raw")
+    except (RuntimeError, URLError, ConnectionError, TimeoutError) as error:
+        missing = [name for name in _packed_sums(dataset_class) if name not in packed]
+        raise DataFileError(
+            f"{raw} lacks {', '.join(missing)}, and the download failed. Connect to "
+            "the internet and run this again, or copy the files there by hand, as they "
+            f"are, from a machine that could download them. ({error})"
+        ) from error
+    except OSError as error:
+        raise DataFileError(
+            f"Cannot write {kind} to {target / kind / 'raw'}: {error}. Make room, or "
+            "name another folder: data_dir=..., or $MNIST_LESSONS_DATA."
+        ) from error
+    return _open(dataset_class, options, target)
 
 
-def _raw(dataset_class: Any, folder: Path) -> Path:
-    return folder / dataset_class.__name__ / "raw"
+def _open(dataset_class: Any, options: dict[str, Any], folder: Path) -> list[Any]:
+    return [dataset_class(folder, train=train, **options) for train in (True, False)]
 
 
-def _verify(dataset_class: Any, options: dict[str, str], folder: Path) -> None:
-    """Raise `DataFileError` if a file that is there is not what it should be."""
-    raw = _raw(dataset_class, folder)
-    find_packed(dataset_class, [raw])
-    for name in unpacked_names(dataset_class, options):
-        if (raw / name).exists() and not _is_whole(raw / name):
-            raise DataFileError(
-                f"{raw / name} is damaged or incomplete. "
-                "Delete it and run this again; it will be unpacked afresh."
-            )
-
-
-def _is_whole(path: Path) -> bool:
-    """Compare an unpacked file with its own header and with the .gz file beside it."""
-    content = path.read_bytes()
-    dimensions = content[3] if len(content) > 3 else 0
-    if len(content) < 4 + 4 * dimensions:
-        return False
-    values = math.prod(struct.unpack_from(f">{dimensions}I", content, 4))
-    bytes_a_value = {8: 1, 12: 4}.get(content[2], 0)
-    if len(content) != 4 + 4 * dimensions + values * bytes_a_value:
-        return False
-    packed = path.with_name(path.name + ".gz")
-    if not packed.exists():
-        return True
-    # a .gz file ends with the CRC-32 and the length of what it holds (RFC 1952)
-    crc, _length = struct.unpack("<II", packed.read_bytes()[-8:])
-    return zlib.crc32(content) == crc
+def _nearest_folder(path: Path) -> Path:
+    return next(place for place in (path, *path.parents) if place.exists())
 
 
 def _complete(
-    dataset_class: Any, options: dict[str, str], *, source: Path, target: Path
+    dataset_class: Any, options: dict[str, str], packed: dict[str, Path], raw: Path
 ) -> None:
-    """Download and unpack what `source` lacks, and put it into `target`.
+    """Let torchvision unpack the packed files, and download those that are missing.
 
     The work is done in a temporary folder, and only whole files are moved on, never
     over a file that is there. So a broken download, a full disk or a second process at
     the same work leaves nothing half-written.
     """
-    raw = _raw(dataset_class, target)
-    new = [folder for folder in (raw, *raw.parents) if not folder.exists()]
-    places = [_raw(dataset_class, source), source]
-    if installed := INSTALLED.get(dataset_class.__name__):
-        places.append(installed)
-    packed = find_packed(dataset_class, places)
-    try:
+    with tempfile.TemporaryDirectory(dir=_nearest_folder(raw)) as staging:
+        staged = Path(staging, dataset_class.__name__, "raw")
+        staged.mkdir(parents=True)
+        for name, path in packed.items():
+            if path.parent in INSTALLED.values():  # torchvision would refuse it
+                with gzip.open(path) as file:
+                    (staged / path.stem).write_bytes(file.read())
+            else:
+                shutil.copyfile(path, staged / name)
+        _open(dataset_class, options | {"download": True}, Path(staging))
         raw.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=raw, prefix="incomplete-") as staging:
-            staged = Path(staging)
-            for name, path in packed.items():  # they vouch for what is in them
-                if name.endswith(".gz") and path.parent != raw:
-                    shutil.copyfile(path, staged / name)
-            packed |= download(dataset_class, set(packed), staged, places[0])
-            for name in unpacked_names(dataset_class, options):
-                unpack(packed, name, staged)
-            for path in list(staged.iterdir()):
-                if not (raw / path.name).exists():
-                    path.replace(raw / path.name)
-    except BaseException:
-        for folder in new:  # leave no empty folders behind, after a mistyped path, say
-            with contextlib.suppress(OSError):
-                folder.rmdir()
-        raise
+        for path in staged.iterdir():
+            # of EMNIST's many splits, which are gigabytes, only the one asked for
+            wanted = path.suffix or options.get("split", "") in path.name
+            if wanted and not (raw / path.name).exists():
+                path.replace(raw / path.name)
+
+
+def _find_packed(dataset_class: Any, places: list[Path]) -> dict[str, Path]:
+    """Return the packed files that are in one of the places, by name; all are whole."""
+    packed = {}
+    for name, md5 in _packed_sums(dataset_class).items():
+        path = next((p / name for p in places if (p / name).is_file()), None)
+        if path is None:
+            continue
+        if path.parent not in INSTALLED.values() and not check_integrity(path, md5):
+            raise DataFileError(
+                f"{path} is damaged or incomplete, or belongs to another data set than "
+                f"{dataset_class.__name__}: its MD5 sum should be {md5}. Move it away "
+                "and run this again; a fresh copy will be downloaded. (In a git "
+                "checkout, `git checkout -- data` brings the original back.)"
+            )
+        packed[name] = path
+    return packed
+
+
+def _packed_sums(dataset_class: Any) -> dict[str, str]:
+    """Return the names of the files to download, and the MD5 sum of each."""
+    if dataset_class is datasets.EMNIST:
+        return {Path(datasets.EMNIST.url).name: datasets.EMNIST.md5}
+    if dataset_class is datasets.QMNIST:
+        parts = datasets.QMNIST.resources
+        return {Path(url).name: md5 for url, md5 in parts["train"] + parts["test"]}
+    return dict(dataset_class.resources)
+
+
+def _check_files(dataset_class: Any, raw: Path) -> None:
+    _find_packed(dataset_class, [raw])  # complains of a damaged one
+    for path in raw.glob("*-idx*"):
+        if not path.suffix and not _is_whole(path):
+            raise DataFileError(
+                f"{path} is damaged or incomplete. Delete it and run this again; it "
+                "will be unpacked afresh."
+            )
+
+
+def _is_whole(path: Path) -> bool:
+    """Compare an unpacked file with its own header and with the .gz file beside it."""
+    try:
+        read_sn3_pascalvincent_tensor(str(path))
+    except Exception:  # of any type: it was written for whole files
+        return False
+    packed = path.with_name(path.name + ".gz")
+    # a .gz file ends with the CRC-32 of what it holds, and its length (RFC 1952)
+    crc = packed.read_bytes()[-8:-4] if packed.exists() else None
+    return crc in (None, zlib.crc32(path.read_bytes()).to_bytes(4, "little"))

@@ -6,12 +6,13 @@ A model turns images, float32 of shape (batch, 1, 28, 28), into logits, float32 
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from numbers import Integral, Real
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+from mnist_lessons.arguments import check_number, check_whole
 
 Batch = tuple[Tensor, Tensor]
 
@@ -37,9 +38,8 @@ class DigitClassifier(nn.Module):
 
     Attributes:
         arguments: what `__init__` was called with; a saved model is rebuilt from it.
-        classes, mean, std: what `fit` found out about the training digits: the name of
-            each class, what was subtracted from the pixels and what they were divided
-            by; `None` before. A saved model takes them along.
+        classes, mean, std: the names of the classes, and what the pixels had subtracted
+            and were divided by. `fit` notes them, and a saved model takes them along.
     """
 
     def __init__(self, **arguments: Any) -> None:
@@ -52,16 +52,14 @@ class DigitClassifier(nn.Module):
     def training_step(self, batch: Batch, label_smoothing: float = 0.0) -> Tensor:
         """Return the mean cross-entropy of a batch, a scalar that can go backward.
 
-        Args:
-            batch: images (batch, 1, 28, 28) and labels (batch,).
-            label_smoothing: the share of the target, from 0 to 1, that is spread evenly
-                over all classes (Szegedy et al., 2016, arXiv:1512.00567).
+        Label smoothing spreads a share of the target, from 0 to 1, evenly over all
+        classes (Szegedy et al., 2016, arXiv:1512.00567).
         """
         images, labels = batch
         return F.cross_entropy(self(images), labels, label_smoothing=label_smoothing)
 
     @torch.no_grad()
-    def validation_step(self, batch: Batch) -> dict[str, Tensor | int]:
+    def validation_step(self, batch: Batch) -> dict[str, Any]:
         """Return the sum of the losses, the correct answers and the images of a batch.
 
         Sums, because batches differ in size: a mean of batch means would give each
@@ -76,32 +74,22 @@ class DigitClassifier(nn.Module):
             "count": len(labels),
         }
 
-    def validation_epoch_end(
-        self, outputs: list[dict[str, Tensor | int]]
-    ) -> dict[str, float]:
-        """Add up what `validation_step` returned for each batch.
+    def validation_epoch_end(self, outputs: list[dict[str, Any]]) -> dict[str, Any]:
+        """Return `loss` (mean over images), `accuracy` (in [0, 1]), `correct`, `count`.
 
-        Returns:
-            `loss` (mean over images), `accuracy` (a fraction in [0, 1]), `correct` and
-            `count` (whole numbers).
+        `outputs` is what `validation_step` returned for each batch.
         """
         loss_sum = sum(float(output["loss_sum"]) for output in outputs)
         correct = sum(int(output["correct"]) for output in outputs)
         count = sum(int(output["count"]) for output in outputs)
-        return {
-            "loss": loss_sum / count,
-            "accuracy": correct / count,
-            "correct": correct,
-            "count": count,
-        }
+        means = {"loss": loss_sum / count, "accuracy": correct / count}
+        return means | {"correct": correct, "count": count}
 
     def predict_proba(self, images: Tensor) -> Tensor:
         """Return the probability of each class: (batch, classes), each row sums to 1.
 
-        Runs in evaluation mode and leaves the model in the mode it was in.
-
-        Raises:
-            ValueError: `images` is not of shape (batch, 1, 28, 28).
+        Runs in evaluation mode and leaves the model in the mode it was in. Images of
+        another shape than (batch, 1, 28, 28) raise a `ValueError`.
         """
         if images.ndim != 4 or images.shape[1:] != (1, 28, 28):
             raise ValueError(
@@ -113,11 +101,7 @@ class DigitClassifier(nn.Module):
             return torch.cat([self(p).softmax(dim=1) for p in images.split(1000)])
 
     def predict(self, images: Tensor) -> Tensor:
-        """Return the most probable class of each image: int64, (batch,).
-
-        Raises:
-            ValueError: `images` is not of shape (batch, 1, 28, 28).
-        """
+        """Return the most probable class of each image: int64, (batch,)."""
         return self.predict_proba(images).argmax(dim=1)
 
 
@@ -143,16 +127,12 @@ class MLP(DigitClassifier):
     As it stands it has 784 * 256 + 256 * 128 + 128 * 10 weights and 394 biases =
     235,146 parameters. Built in lesson 3.
 
-    Dropout sets each hidden value to 0 with the given probability during training, so
-    that no unit can rely on another one (Srivastava et al., 2014, JMLR 15:1929-1958).
-
     Args:
         hidden: the width of each hidden layer; `()` gives a linear model.
-        dropout: the probability of dropping a hidden value, at least 0, below 1.
+        dropout: the probability, below 1, with which a hidden value is set to 0 during
+            training, so that no unit can rely on another one (Srivastava et al., 2014,
+            JMLR 15:1929-1958).
         num_classes: logits an image.
-
-    Raises:
-        ValueError: a width is below 1, or `dropout` is not a probability below 1.
     """
 
     def __init__(
@@ -161,8 +141,8 @@ class MLP(DigitClassifier):
         dropout: float = 0.2,
         num_classes: int = 10,
     ) -> None:
-        _check_layers("hidden", hidden, dropout)
-        hidden = tuple(map(int, hidden))  # NumPy's numbers could not be saved
+        hidden = _check_widths("hidden", hidden)
+        dropout = check_number("dropout", dropout, below=1, such_as=0.2)
         super().__init__(hidden=hidden, dropout=dropout, num_classes=num_classes)
         layers: list[nn.Module] = [nn.Flatten()]
         inputs = 28 * 28
@@ -180,22 +160,17 @@ class CNN(DigitClassifier):
     """A convolutional network: convolutions and pooling, then an MLP.
 
     The first convolution has 5x5 filters, the later ones 3x3, none is padded; 2x2
-    max-pooling follows the first and the last one. As it stands it has 210,170
-    parameters. The shape is that of LeNet-5 (LeCun et al., 1998, Proc. IEEE 86(11)),
-    with ReLU. Built in lesson 4.
+    max-pooling follows the first and the last one: LeNet-5 with ReLU (LeCun et al.,
+    1998, Proc. IEEE 86(11)). As it stands it has 210,170 parameters. Built in lesson 4.
 
     Args:
         channels: the number of filters of each convolution, one to six of them.
         hidden: the width of the fully connected layer.
-        dropout: the probability of dropping a value on the way into each of the two
-            fully connected layers, at least 0, below 1.
+        dropout: the probability, below 1, of dropping a value on the way into each of
+            the two fully connected layers.
         batch_norm: normalise what every layer but the last puts out (Ioffe and Szegedy,
-            2015, arXiv:1502.03167).
+            2015, arXiv:1502.03167); a batch then needs two images or more.
         num_classes: logits an image.
-
-    Raises:
-        ValueError: a width is below 1, there are too many convolutions for 28 pixels,
-            or `dropout` is not a probability below 1.
     """
 
     def __init__(
@@ -206,20 +181,12 @@ class CNN(DigitClassifier):
         batch_norm: bool = False,
         num_classes: int = 10,
     ) -> None:
-        _check_layers("channels", channels, dropout)
-        _check_layers("hidden", [hidden], dropout)
-        if not 1 <= len(channels) <= 6:
-            raise ValueError(
-                f"channels={tuple(channels)} has {len(channels)} convolutions; an "
-                "image of 28x28 pixels has room for one to six."
-            )
-        super().__init__(
-            channels=tuple(map(int, channels)),
-            hidden=int(hidden),
-            dropout=dropout,
-            batch_norm=batch_norm,
-            num_classes=num_classes,
-        )
+        channels = _check_widths("channels", channels)
+        check_whole("the number of channels", len(channels), 1, 6)
+        hidden = check_whole("hidden", hidden)
+        dropout = check_number("dropout", dropout, below=1, such_as=0.2)
+        sizes = {"channels": channels, "hidden": hidden, "num_classes": num_classes}
+        super().__init__(**sizes, dropout=dropout, batch_norm=batch_norm)
         layers: list[nn.Module] = []
         inputs, size = 1, 28
         for number, filters in enumerate(channels):
@@ -244,27 +211,11 @@ class CNN(DigitClassifier):
         )
 
     def forward(self, images: Tensor) -> Tensor:
-        """Turn images, (batch, 1, 28, 28), into logits, (batch, classes).
-
-        Raises:
-            ValueError: training with batch norm on a batch of a single image.
-        """
-        if self.training and self.arguments["batch_norm"] and len(images) == 1:
-            raise ValueError(
-                "Batch norm needs the spread of a batch, and this one has one image. "
-                "It may be an epoch's last: choose another batch_size or limit."
-            )
+        """Turn images, (batch, 1, 28, 28), into logits, (batch, classes)."""
         return self.classifier(self.features(images))
 
 
-def _check_layers(name: str, widths: Sequence[int], dropout: float) -> None:
-    if not isinstance(widths, Sequence) or not all(
-        isinstance(width, Integral) and not isinstance(width, bool) and width >= 1
-        for width in widths
-    ):
-        raise ValueError(
-            f"{name}={widths!r} does not work: give whole numbers of at least 1, one a "
-            "layer, such as (256, 128)."
-        )
-    if not isinstance(dropout, Real) or not 0 <= dropout < 1:
-        raise ValueError(f"dropout={dropout!r} does not work: give 0 or more, below 1.")
+def _check_widths(name: str, widths: Sequence[int]) -> tuple[int, ...]:
+    if not isinstance(widths, Sequence):
+        raise ValueError(f"{name}={widths!r} does not work: give one number a layer.")
+    return tuple(check_whole(f"a width in {name}", width) for width in widths)

@@ -1,34 +1,26 @@
-"""The training loop, the score of a model, and the record of a run.
+"""The training loop, which lesson 2 writes by hand, and the score of a model."""
 
-`fit` is plain PyTorch, the loop that lesson 2 writes by hand, with a progress bar and a
-record of each epoch.
-"""
-
-import contextlib
-import math
-import os
 import random
 from collections.abc import Callable
-from numbers import Integral
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.optim.lr_scheduler import LRScheduler
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler, OneCycleLR
 from torch.utils.data import DataLoader
 
-from mnist_lessons.arguments import check_whole
-from mnist_lessons.history import History, Record, Recorder, Score
+from mnist_lessons.arguments import check_device, check_number, check_whole
+from mnist_lessons.history import Epoch, History, Score
 from mnist_lessons.models import DigitClassifier, evaluation_mode
+from mnist_lessons.recorder import Recorder
 
 
 def seed_everything(seed: int = 0) -> None:
     """Seed Python's, NumPy's and PyTorch's random numbers, on every device.
 
-    On one machine the same seed then gives the same numbers. Another processor, or
-    another number of threads, adds floats in another order and ends close by.
+    Another processor or number of threads still ends elsewhere, though close by.
     """
     random.seed(seed)
     np.random.seed(seed)
@@ -36,37 +28,27 @@ def seed_everything(seed: int = 0) -> None:
 
 
 def pick_device() -> torch.device:
-    """Return the fastest device: an NVIDIA GPU, else an Apple GPU, else the CPU."""
-    if torch.cuda.is_available():
-        return torch.device("cuda")
-    if torch.backends.mps.is_available():
-        return torch.device("mps")
-    return torch.device("cpu")
+    """Return the fastest device: a GPU of NVIDIA, AMD or Apple, else the CPU."""
+    gpu = torch.accelerator.current_accelerator(check_available=True)
+    return gpu or torch.device("cpu")
 
 
-def use_half_the_cores() -> int:
-    """Let PyTorch use half of this process's cores, one to eight; return how many.
+def one_cycle(rise: float = 0.2) -> Callable[[Optimizer, int], OneCycleLR]:
+    """Raise the rate to `lr` over a share of the steps, then lower it to zero.
 
-    More threads are quicker only while nothing else runs. Where a browser, a call or a
-    neighbour's notebook needs a core, PyTorch's threads wait for each other at every
-    step, and two on two cores are slower than one. More than eight gain nothing on
-    digits. `MNIST_LESSONS_THREADS` names another number, for several notebooks side by
-    side.
+    For `fit(..., schedule=one_cycle())` (Smith and Topin, 2018, arXiv:1708.07120); the
+    way up takes the share `rise`, between 0 and 1. Built in lesson 2.
     """
-    threads = os.environ.get("MNIST_LESSONS_THREADS") or min(8, max(1, _cores() // 2))
-    torch.set_num_threads(check_whole("MNIST_LESSONS_THREADS", int(threads)))
-    return torch.get_num_threads()
+    check_number("rise", rise, above=0, below=1, such_as=0.2)
 
+    def schedule(optimizer: Optimizer, total_steps: int) -> OneCycleLR:
+        # PyTorch divides by the steps of the way up less one, which may be 0
+        share = rise * 1.001 if rise * total_steps == 1 else rise
+        shape: Any = {"pct_start": share, "cycle_momentum": False}
+        peak = optimizer.defaults["lr"]
+        return OneCycleLR(optimizer, peak, total_steps=total_steps, **shape)
 
-def _cores() -> int:
-    """Return how many cores this process may use: a container may get but a few."""
-    cores = os.cpu_count() or 1
-    if hasattr(os, "sched_getaffinity"):  # not on macOS and Windows
-        cores = len(os.sched_getaffinity(0))
-    with contextlib.suppress(OSError, ValueError):  # no container, or no limit
-        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
-        cores = min(cores, int(quota) // int(period))
-    return cores
+    return schedule
 
 
 def fit(
@@ -76,8 +58,8 @@ def fit(
     *,
     epochs: int,
     lr: float,
-    optimizer: Callable[..., torch.optim.Optimizer] = torch.optim.Adam,
-    schedule: Callable[[torch.optim.Optimizer, int], LRScheduler] | None = None,
+    optimizer: Callable[..., Optimizer] = torch.optim.Adam,
+    schedule: Callable[[Optimizer, int], LRScheduler] | None = None,
     label_smoothing: float = 0.0,
     augment: Callable[[Tensor], Tensor] | None = None,
     channels_last: bool = False,
@@ -86,13 +68,13 @@ def fit(
     device: torch.device | str | None = None,
     progress: bool = True,
     live: bool = False,
-    on_epoch_end: Callable[[Record], Any] | None = None,
+    on_epoch_end: Callable[[Epoch], Any] | None = None,
 ) -> History:
-    """Train a model, and return the record of the run. Built in lesson 2.
+    """Train a model, and return the history of the run. Built in lesson 2.
 
-    Ctrl-C (or the notebook's stop button) ends the run early and keeps the record so
-    far. So does a loss that is no longer a finite number, with advice;
-    `history.stopped` then says what happened.
+    Ctrl-C (or the notebook's stop button) ends the run early and keeps the history so
+    far; so does a loss that is no longer a finite number. `history.stopped` says why.
+    An argument that makes no sense raises a `ValueError` or a `TypeError`.
 
     Args:
         model: what to train; its weights are changed in place.
@@ -102,71 +84,31 @@ def fit(
         lr: the learning rate, above 0; 0.001 is Adam's usual one.
         optimizer: a class from `torch.optim`, or a `functools.partial` of one.
         schedule: `schedule(optimizer, total_steps)` returns a learning-rate scheduler,
-            which takes a step after every batch.
+            which takes a step after every batch; `one_cycle()` makes such a function.
         label_smoothing: see `DigitClassifier.training_step`, which must then accept it.
         augment: changes each batch of training images, never validation images.
         channels_last: store images with the channel last; faster for convolutions.
-        autocast: compute in bfloat16 where it is safe. A processor without instructions
-            for it is many times slower then: `bfloat16_pays` in `tuning.precision`
-            tells in a trial of a few steps.
+        autocast: compute in bfloat16 where it is safe, which makes some processors
+            faster and others slower: `tuning.precision.bfloat16_pays` tries it.
         log_every: also print and record the mean loss of every so many batches.
         device: where to train; `None` leaves the model where it is.
         progress: show a progress bar and one line an epoch.
-        live: in a notebook, draw loss and accuracy while the model trains; less than a
-            tenth of the time goes into drawing. A run of a second or two is drawn once,
-            at its end, which takes about a tenth of a second.
+        live: in a notebook, draw loss and accuracy while the model trains, in less than
+            a tenth of the time; a run of a second or two is drawn once, at its end.
         on_epoch_end: called with each epoch's record; returning `True` stops the run.
-
-    Raises:
-        ValueError: `train_loader` is empty, or `epochs`, `lr` or `log_every` makes no
-            sense.
-        TypeError: `model` is not a model or has no `training_step`; `train_loader` is
-            a tuple of loaders; `optimizer` is not a class or function.
     """
-    _check_model(model)
-    if isinstance(train_loader, tuple):
-        raise TypeError(
-            "train_loader is a tuple. Take the loaders apart first: "
-            "train, valid, test = load_mnist()."
-        )
-    if isinstance(optimizer, torch.optim.Optimizer):
-        raise TypeError(
-            f"optimizer is a {type(optimizer).__name__} already; give fit the class, "
-            f"optimizer=torch.optim.{type(optimizer).__name__}."
-        )
-    if not train_loader:
-        raise ValueError(f"train_loader={train_loader!r} has nothing to learn from.")
-    if not isinstance(epochs, Integral) or epochs < 1:
-        raise ValueError(f"epochs={epochs!r} does not train; give 1, 2, 3 or more.")
-    if not 0 < lr < math.inf:
-        raise ValueError(f"lr={lr} does not work: a learning rate is above 0.")
-    if log_every is not None and (not isinstance(log_every, Integral) or log_every < 1):
-        raise ValueError(f"log_every={log_every!r}: give 1 or more batches, or None.")
-
-    device = _device_of(model) if device is None else torch.device(device)
+    _check_run(model, train_loader, optimizer, epochs, lr)
+    device = _device_of(model) if device is None else check_device(device)
     layout = torch.channels_last if channels_last else torch.contiguous_format
     model.to(device).to(memory_format=layout)
+    _note_scale(model, train_loader)
     opt = optimizer(model.parameters(), lr=lr)
     batches = len(train_loader)
     scheduler = schedule(opt, epochs * batches) if schedule else None
     smoothing = {"label_smoothing": label_smoothing} if label_smoothing else {}
-    if isinstance(model, DigitClassifier):
-        digits = getattr(train_loader, "dataset", None)  # one's own loader has none
-        for name in ("classes", "mean", "std"):
-            setattr(model, name, getattr(digits, name, None))
-
-    recorder = Recorder(
-        model,
-        epochs=epochs,
-        batches=batches,
-        log_every=log_every,
-        progress=progress,
-        live=live,
-    )
-    recorder.history.autocast = autocast
+    recorder = Recorder(model, epochs, batches, log_every, progress, live)
     with recorder:
         for _ in range(epochs):
-            recorder.start_epoch()
             model.train()
             for images, labels in train_loader:
                 images, labels = images.to(device), labels.to(device)
@@ -183,8 +125,8 @@ def fit(
                 if scheduler:
                     scheduler.step()
             score = evaluate(model, valid_loader) if valid_loader else None
-            record = recorder.after_epoch(score, last_lr)
-            if on_epoch_end and on_epoch_end(record):
+            epoch = recorder.after_epoch(score, last_lr)
+            if on_epoch_end and on_epoch_end(epoch):
                 break
     return recorder.history
 
@@ -193,40 +135,49 @@ def evaluate(model: DigitClassifier, loader: DataLoader) -> Score:
     """Score a model on every image of a loader. Built in lesson 2.
 
     Runs in evaluation mode, without gradients, and leaves the model in the mode it was
-    in. Nothing about the model changes.
-
-    Raises:
-        ValueError: the loader is `None` or empty.
+    in. A loader that is `None` or empty raises a `ValueError`.
     """
     _check_model(model)
     if not loader:
-        raise ValueError(
-            f"There is nothing to score the model on: the loader is {loader!r}. "
-            "load_mnist(valid_size=0) gives no validation loader."
-        )
+        why = "load_mnist(valid_size=0) gives no validation loader"
+        raise ValueError(f"The loader is {loader!r}: no digits to score on. ({why}.)")
     device = _device_of(model)
     with evaluation_mode(model):
         outputs = [
             model.validation_step((images.to(device), labels.to(device)))
             for images, labels in loader
         ]
-    totals = model.validation_epoch_end(outputs)
-    return Score(
-        totals["loss"], totals["accuracy"], int(totals["correct"]), int(totals["count"])
-    )
+    return Score(**model.validation_epoch_end(outputs))
 
 
 def _device_of(model: torch.nn.Module) -> torch.device:
     return next((p.device for p in model.parameters()), torch.device("cpu"))
 
 
+def _note_scale(model: DigitClassifier, loader: DataLoader) -> None:
+    """Let the model remember how its digits were scaled: a saved one needs to know."""
+    digits = getattr(loader, "dataset", None)  # one's own loader may have none
+    model.classes = getattr(digits, "classes", None)
+    model.mean, model.std = getattr(digits, "mean", None), getattr(digits, "std", None)
+
+
 def _check_model(model: object) -> None:
     if isinstance(model, type):
-        raise TypeError(
-            f"{model.__name__} is a class; build a model first: {model.__name__}()."
-        )
+        name = model.__name__
+        raise TypeError(f"{name} is a class; build a model first: {name}().")
     if not hasattr(model, "training_step"):
-        raise TypeError(
-            f"{type(model).__name__} has no training_step. Derive the model from "
-            "mnist_lessons.DigitClassifier, which has all the steps."
-        )
+        name = type(model).__name__
+        raise TypeError(f"{name} has no training_step; derive it from DigitClassifier.")
+
+
+def _check_run(model: Any, loader: Any, optimizer: Any, epochs: Any, lr: Any) -> None:
+    _check_model(model)
+    if isinstance(loader, tuple):
+        raise TypeError("train_loader is a tuple: train, valid, test = load_mnist().")
+    if not loader:
+        raise ValueError(f"train_loader={loader!r} has nothing to learn from.")
+    if isinstance(optimizer, Optimizer):
+        kind = type(optimizer).__name__
+        raise TypeError(f"optimizer is a {kind} already; give torch.optim.{kind}.")
+    check_whole("epochs", epochs)
+    check_number("lr", lr, above=0, such_as=0.001)

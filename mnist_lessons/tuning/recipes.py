@@ -14,7 +14,7 @@ from torch.utils.data import DataLoader
 
 from mnist_lessons.augmentation import random_affine
 from mnist_lessons.data import Digits, make_loader
-from mnist_lessons.history import History, Record
+from mnist_lessons.history import Epoch, History
 from mnist_lessons.models import DigitClassifier
 from mnist_lessons.training import fit, seed_everything
 from mnist_lessons.tuning.settings import (
@@ -40,7 +40,7 @@ def train_recipe(
     epochs: int | None = None,
     seed: int = 0,
     device: torch.device | str | None = None,
-    on_epoch_end: Callable[[Record], Any] | None = None,
+    on_epoch_end: Callable[[Epoch], Any] | None = None,
     progress: bool = False,
 ) -> tuple[DigitClassifier, History]:
     """Build a model as the settings say, and train it. Built in lesson 5.
