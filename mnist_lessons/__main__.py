@@ -116,7 +116,7 @@ def _train(
     )
     if history.stopped and not history.by_hand:
         raise CommandError("The model is of no use, so nothing was saved.")
-    if not history.epochs:
+    if not history:
         raise CommandError("No epoch was finished, so nothing was saved.")
     if rank() > 0:  # the first process scores and saves for all
         return 130 if history.by_hand else 0

@@ -4,6 +4,7 @@ A model file holds a dictionary of plain values and tensors, never code, so that
 one cannot run anything (`weights_only=True`).
 """
 
+import errno
 import io
 import os
 import pickle
@@ -58,6 +59,8 @@ def save_model(model: DigitClassifier, path: str | os.PathLike) -> None:
     path = Path(path).resolve()  # a link stays one, and leads to the new file
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
+        if path.exists() and not path.is_file():
+            raise FileExistsError(errno.EEXIST, "it is a folder or a device")
         part.write_bytes(buffer.getvalue())
         part.replace(path)
     except OSError as error:
@@ -115,13 +118,12 @@ def _read(path: Path) -> dict[str, Any]:
                 f"{path} holds code, not weights alone, as torch.save(model, path) "
                 "writes it. Nothing in it was run: ask for a file of save_model."
             ) from error
-        raise ModelFileError(
-            f"{path} is not a model file, or it is damaged. Get it again, or train the "
-            "model anew and save it with save_model."
-        ) from error
+        advice = "Get it again, or save the model anew with save_model."
+        message = f"{path} is not a model file, or it is damaged. {advice}"
+        raise ModelFileError(message) from error
     if not isinstance(content, dict) or content.get("format") != FORMAT:
-        raise ModelFileError(
-            f"{path} was not written by save_model. If it holds a state dict, build "
-            "the model yourself and use model.load_state_dict(torch.load(path))."
+        advice = (
+            "If it holds a state dict, use model.load_state_dict(torch.load(path))."
         )
+        raise ModelFileError(f"{path} was not written by save_model. {advice}")
     return content

@@ -216,6 +216,6 @@ class CNN(DigitClassifier):
 
 
 def _check_widths(name: str, widths: Sequence[int]) -> tuple[int, ...]:
-    if not isinstance(widths, Sequence):
-        raise ValueError(f"{name}={widths!r} does not work: give one number a layer.")
-    return tuple(check_whole(f"a width in {name}", width) for width in widths)
+    if isinstance(widths, Sequence):
+        return tuple(check_whole(f"a width in {name}", width) for width in widths)
+    raise ValueError(f"{name}={widths!r} does not work: give one number a layer.")

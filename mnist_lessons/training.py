@@ -157,8 +157,9 @@ def _device_of(model: torch.nn.Module) -> torch.device:
 def _note_scale(model: DigitClassifier, loader: DataLoader) -> None:
     """Let the model remember how its digits were scaled: a saved one needs to know."""
     digits = getattr(loader, "dataset", None)  # one's own loader may have none
-    model.classes = getattr(digits, "classes", None)
-    model.mean, model.std = getattr(digits, "mean", None), getattr(digits, "std", None)
+    if isinstance(model, DigitClassifier):
+        model.classes = getattr(digits, "classes", None)
+        model.mean, model.std = (getattr(digits, n, None) for n in ("mean", "std"))
 
 
 def _check_model(model: object) -> None:

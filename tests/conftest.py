@@ -308,12 +308,28 @@ class Answer(http.server.BaseHTTPRequestHandler):
 
 @pytest.fixture
 def mirror(isolated):
-    """A server that torchvision takes for the home of MNIST."""
+    """A server that torchvision takes for the home of MNIST, or of another set."""
     server = Server()
     thread = threading.Thread(target=server.serve_forever, args=(0.05,))
     thread.start()
-    isolated.setattr(datasets.MNIST, "mirrors", [server.address])
-    server.patch = isolated
+
+    def serve(dataset):
+        dataset_class = DATASETS[dataset][0]
+        if dataset_class is datasets.EMNIST:
+            isolated.setattr(dataset_class, "url", server.address + "gzip.zip")
+        elif dataset_class is datasets.QMNIST:
+            resources = {
+                part: [
+                    (server.address + url.rsplit("/", 1)[1], md5) for url, md5 in pairs
+                ]
+                for part, pairs in dataset_class.resources.items()
+            }
+            isolated.setattr(dataset_class, "resources", resources)
+        else:
+            isolated.setattr(dataset_class, "mirrors", [server.address])
+
+    server.serve = serve
+    serve("MNIST")
     yield server
     server.shutdown()
     thread.join()
@@ -322,16 +338,23 @@ def mirror(isolated):
 
 @pytest.fixture
 def read_only(monkeypatch):
-    """`read_only(folder)` refuses new entries there, even to root, as a disc does."""
+    """`read_only(folder)` protects it, even from root, as a disc does."""
 
-    def protect(folder, error=PermissionError, number=13):
-        make_folder = os.mkdir
+    def protect(folder):
+        access, make_folder = os.access, os.mkdir
+
+        def is_protected(path):
+            return Path(path).resolve().is_relative_to(Path(folder).resolve())
 
         def refuse(path, *arguments, **options):
-            if Path(path).resolve().is_relative_to(Path(folder).resolve()):
-                raise error(number, os.strerror(number), str(path))
+            if is_protected(path):
+                raise PermissionError(13, os.strerror(13), str(path))
             return make_folder(path, *arguments, **options)
 
+        def can(path, mode):
+            return access(path, mode) and not (mode == os.W_OK and is_protected(path))
+
+        monkeypatch.setattr(os, "access", can)
         monkeypatch.setattr(os, "mkdir", refuse)
 
     return protect

@@ -11,7 +11,8 @@ import torch
 
 from mnist_lessons import CNN, MLP, plots, widgets
 from mnist_lessons.data import Digits
-from mnist_lessons.widgets import base, curves as training
+from mnist_lessons.widgets import base
+from mnist_lessons.widgets import curves as training
 from mnist_lessons.widgets.base import VIEW, Shown
 
 

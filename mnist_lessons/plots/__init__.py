@@ -15,6 +15,7 @@ from mnist_lessons.plots.charts import (
     spread,
 )
 from mnist_lessons.plots.digits import (
+    HARD_DIGITS,
     answer_sheet,
     digits,
     maps,
@@ -25,6 +26,7 @@ from mnist_lessons.plots.digits import (
 from mnist_lessons.plots.experiments import batch, filtering, fitting, learning
 
 __all__ = [
+    "HARD_DIGITS",
     "Rung",
     "answer_sheet",
     "bars",

@@ -161,7 +161,7 @@ def history(record: History) -> Picture:
     Raises:
         ValueError: the run ended before its first epoch did.
     """
-    if not record.epochs:
+    if not record:
         why = record.stopped or "It has no records."
         raise ValueError(f"No epoch was finished, so there is no curve to draw. {why}")
     figure = Figure(figsize=(9, 3.3))

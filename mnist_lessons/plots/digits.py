@@ -20,6 +20,13 @@ from mnist_lessons.plots.picture import (
     ink_on,
 )
 
+# positions in the validation digits of 25 hard ones, on which the lessons compare their
+# models; chosen by other models than those, with benchmarks/hard_digits.py
+HARD_DIGITS = (
+    *(417, 446, 560, 584, 632, 819, 1346, 1740, 2173, 2279, 2802, 2892, 3312),
+    *(3578, 3623, 3999, 4932, 6397, 6914, 7628, 7683, 8050, 9289, 9653, 9915),
+)
+
 
 def _names(labels: Tensor | Sequence, classes: Sequence[str] | None) -> list[str]:
     return [classes[int(i)] if classes else str(int(i)) for i in labels]
