@@ -139,8 +139,9 @@ def evaluate(model: DigitClassifier, loader: DataLoader) -> Score:
     """
     _check_model(model)
     if not loader:
-        why = "load_mnist(valid_size=0) gives no validation loader"
-        raise ValueError(f"The loader is {loader!r}: no digits to score on. ({why}.)")
+        raise ValueError(
+            f"The loader is {loader!r}: valid_size=0 gives no such digits."
+        )
     device = _device_of(model)
     with evaluation_mode(model):
         outputs = [
