@@ -98,8 +98,7 @@ def load_model(
             f"{error} (A class of your own hands all arguments of __init__ on: "
             "super().__init__(name=value, ...).)"
         ) from error
-    model.classes, model.mean = content["classes"], content["mean"]
-    model.std = content["std"]
+    vars(model).update({name: content[name] for name in ("classes", "mean", "std")})
     return model.eval()
 
 

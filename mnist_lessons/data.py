@@ -103,7 +103,8 @@ def load_mnist(
 
     A batch is a pair: images, float32 of shape (batch, 1, 28, 28), and labels, int64
     of shape (batch,). The training loader gives them in a new random order every epoch,
-    the other two always in the order of the files. Built in lesson 1.
+    the other two always in the order of the files. A file that is damaged, or missing
+    and not to be had, raises a `DataFileError`. Built in lesson 1.
 
     Args:
         data_dir: the folder that holds `MNIST/raw/` (or `FashionMNIST/raw/`, ...), or
@@ -125,15 +126,13 @@ def load_mnist(
         device: where the images live; the CPU where nothing is said.
         seed: orders the training batches, nothing else. Two loaders with one seed give
             the same batches, so build fresh loaders for each run of a comparison.
-
-    Raises:
-        DataFileError: a file is damaged, or missing and cannot be downloaded.
     """
     batch_size = check_whole("batch_size", batch_size)
     fixed_scale = _mean_and_std(normalize)
     device = check_device(device)
     classes = class_names(dataset)
-    (images, labels), test = map(_as_tensors, _read(data_dir, dataset))
+    parts = _read(data_dir, dataset)
+    images, labels = _as_tensors(parts.pop(0))  # and the file's bytes are let go of
     valid_size = check_whole("valid_size", valid_size, 0, len(images) - 1)
     split = len(images) - valid_size
     kept = split if limit is None else check_whole("limit", limit, 1, split)
@@ -149,7 +148,7 @@ def load_mnist(
     if limit is not None:  # without the others, which would stay in memory
         images, labels = images[:kept].clone(), labels[:kept].clone()
     train = loader(images[:kept], labels[:kept], shuffle=True)
-    return Loaders(train, valid, loader(*test))
+    return Loaders(train, valid, loader(*_as_tensors(parts.pop())))
 
 
 def class_names(dataset: str = "MNIST") -> list[str]:

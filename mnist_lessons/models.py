@@ -33,8 +33,7 @@ def evaluation_mode(model: nn.Module) -> Iterator[None]:
 class DigitClassifier(nn.Module):
     """What a model needs so that `fit` can train it and `evaluate` can score it.
 
-    Derive from it, write `__init__` and `forward`, and the rest is here. Built in
-    lesson 2.
+    Derive from it, and write `__init__` and `forward`. Built in lesson 2.
 
     Attributes:
         arguments: what `__init__` was called with; a saved model is rebuilt from it.
