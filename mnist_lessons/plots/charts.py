@@ -204,12 +204,13 @@ def fitting(curves: Mapping[str, Mapping[str, Any]], seen: Sequence[float]) -> P
                 continue
             end = f"{value} {train[-1]:.3g} on training, {valid[-1]:.3g} on validation"
             ends.append(f"{name}: at the end {end}")
-            at, grey = seen[: len(train)], {"color": GREY, "linewidth": 1}
+            at = seen[: len(train)]
             if name == last:
                 _draw_lines(axis, {"training": train, "validation": valid}, at)
             else:
-                axis.plot(at, train, "-", **grey)
-                axis.plot(at, valid, "--", label="the run before", **grey)
+                (line,) = axis.plot(at, train, "-", color=GREY, linewidth=1)
+                (line,) = axis.plot(at, valid, "--", color=GREY, linewidth=1)
+                line.set_label("the run before")
     # the same scales for most runs, wider ones for a run that would leave them
     highest, lowest = axes[0].dataLim.ymax, axes[1].dataLim.ymin
     axes[0].set(ylabel="loss", ylim=(0, max(1.0, 1.05 * highest)))
@@ -332,7 +333,7 @@ def ladder(rungs: Sequence[Rung]) -> Picture:
             accuracy = rung.score.accuracy
             low, high = rung.score.interval
             interval = [[high - accuracy], [accuracy - low]]
-            look = {"fmt": MARKERS[number % 7], "color": COLOURS[number % 7]}
+            look: dict[str, Any] = {"fmt": MARKERS[number % 7], "color": COLOURS[number % 7]}
             look["label"] = f"{rung.name}: {accuracy:.1%}, {rung.seconds:.2g} s"
             axis.errorbar(x, 1 - accuracy, interval, markersize=8, capsize=3, **look)
         axis.set(xscale="log", xlabel=label, xlim=(min(where) / 4, max(where) * 4))

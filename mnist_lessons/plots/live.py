@@ -82,7 +82,7 @@ class LiveChart:
 def draw_live(curves: dict[str, list[tuple[float, float]]], epochs: int) -> Picture:
     """Draw training as lines and validation as squares, against the epoch."""
     figure, axes = grid(2, 4.5, 3.3)
-    looks = {"training": {"color": BLUE}}
+    looks: dict[str, dict[str, Any]] = {"training": {"color": BLUE}}
     looks["validation"] = {"color": ORANGE, "marker": "s", "linestyle": "--"}
     ends = []
     for axis, value in zip(axes, ("loss", "accuracy"), strict=True):
