@@ -128,13 +128,10 @@ def gradient_flows(function: Callable, values: Tensor, *others: Any) -> None:
 def choice(
     task: str, right: str, praise: str, **hints: str
 ) -> Callable[[Any], Verdict]:
-    """Make the check of a choice among pictures.
+    """Make the check of a choice among pictures: the letter of the right one.
 
-    Args:
-        task: what the check does, for its docstring.
-        right: the letter of the right picture.
-        praise: why it is right.
-        hints: by their letters, what speaks against the others.
+    `task` becomes the check's docstring; the hints, by their letters, say what speaks
+    against the other pictures.
     """
     letters = sorted([*hints, right])
 
@@ -185,16 +182,10 @@ def good_and_small(
     weak: str,
     praise: str,
 ) -> Callable[[Any], Verdict]:
-    """Make the check of a pair, (accuracy, numbers learned): at most 20,000 of these.
+    """Make the check of a pair that `source` returns, (accuracy, numbers learned).
 
-    Args:
-        task: what the check does, for its docstring.
-        source: the function that returns such pairs.
-        goal: the least accuracy, from 0 to 1.
-        best: more than this no such model reaches.
-        large: a hint for those who use too many numbers.
-        weak: a hint for those who do not reach the goal.
-        praise: why it matters.
+    The goal is an accuracy with at most 20,000 numbers; no such model is above `best`.
+    `large` and `weak` are hints for those with too many numbers, too little accuracy.
     """
     pair = f"Give the check what {source} returns, unchanged: two numbers."
 

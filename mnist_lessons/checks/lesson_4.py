@@ -103,6 +103,6 @@ small_cnn = good_and_small(
     large="Most of them lie between the last feature maps (25 values each) and the "
     "fully connected layer.",
     weak="Are they spent where they help? And is the rate right for so few steps?",
-    praise="A tenth of the MLP's size, and as good: weights that are shared by all places "
-    "are spent well.",
+    praise="A tenth of the MLP's size, and as good: weights that are shared by all "
+    "places are spent well.",
 )

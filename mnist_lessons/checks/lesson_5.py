@@ -166,18 +166,18 @@ def interval(function: Any) -> str:
     error = spread / math.sqrt(5)
     middle, half = sum(ends) / 2, (ends[1] - ends[0]) / 2
 
-    def wide(expected: float) -> bool:
+    def is_wide(expected: float) -> bool:
         return math.isclose(half, expected, rel_tol=5e-3)  # 2.776 is fine, too
 
     require(half >= 0, "The two ends are the wrong way round: the lower one first.")
     centred = math.isclose(middle, mean, abs_tol=1e-3 * spread)
-    if wide(STUDENT * error) and centred:
+    if is_wide(STUDENT * error) and centred:
         return (
             "If 0 lies inside, five runs cannot tell the gain from luck. Four times as "
             "many runs make it half as wide."
         )
     require(
-        not wide(STUDENT * error) or abs(middle) > 1e-3 * spread,
+        not is_wide(STUDENT * error) or abs(middle) > 1e-3 * spread,
         "The width is right, but the interval lies around 0. Put it around the mean.",
     )
     require(centred, "The middle of the interval should be the mean of the gains.")
@@ -207,7 +207,7 @@ def interval(function: Any) -> str:
             "That uses the variance. The standard deviation is its square root.",
         ),
     )
-    rule_out(wide, mistakes)
+    rule_out(is_wide, mistakes)
     raise NotYetError("The middle is right, the width is not: 2.78 standard errors.")
 
 
