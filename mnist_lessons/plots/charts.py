@@ -212,7 +212,7 @@ def fitting(curves: Mapping[str, Mapping[str, Any]], seen: Sequence[float]) -> P
                 (line,) = axis.plot(at, valid, "--", color=GREY, linewidth=1)
                 line.set_label("the run before")
     # the same scales for most runs, wider ones for a run that would leave them
-    highest, lowest = axes[0].dataLim.ymax, axes[1].dataLim.ymin
+    highest, lowest = axes[0].dataLim.y1, axes[1].dataLim.y0
     axes[0].set(ylabel="loss", ylim=(0, max(1.0, 1.05 * highest)))
     axes[1].set(ylabel="accuracy", ylim=(min(0.6, lowest - 0.05), 1.01))
     axes[1].yaxis.set_major_formatter(PercentFormatter(1.0))

@@ -179,8 +179,8 @@ def accuracy_axis(axis: Axes, accuracies: Sequence[float]) -> None:
     """Show accuracies, drawn as `error_of`, on a log scale: so 98 and 99 % differ."""
     errors = [error_of(accuracy) for accuracy in accuracies]
     low, high = min(errors) / 1.25, max(errors) * 1.15
+    axis.set_ylim(min(1.0, high), low)  # first: of equal errors "log" makes no range
     axis.set_yscale("log")
-    axis.set_ylim(min(1.0, high), low)
     ticks = [0.9, 0.5, 0.2, 0.1, 0.05, 0.03, 0.02, 0.015, 0.01, 0.007, 0.005, 0.003]
     ticks = [tick for tick in ticks if low <= tick <= high]
     if len(ticks) < 3:  # a narrow range: three places on it
