@@ -8,7 +8,6 @@ import pytest
 import torch
 from PIL import Image, ImageDraw
 
-from mnist_lessons import CNN, fit
 from mnist_lessons.arguments import LessonsError
 from mnist_lessons.photos import (
     BlankImageError,
@@ -23,19 +22,18 @@ from mnist_lessons.photos.recognition import centre, main_shape
 
 
 @pytest.fixture(scope="module")
-def model(loaders, some):
-    """About 96 % right: a small network that saw 10,000 digits."""
-    torch.manual_seed(0)
-    model = CNN(channels=(8, 16), hidden=64)
-    fit(model, some(10_000, shuffle=True), epochs=2, lr=0.003, progress=False)
-    return model
+def digits(loaders):
+    """40 validation digits in [0, 1], and their labels."""
+    images, labels = loaders.valid.dataset[:40]
+    return (images * loaders.std + loaders.mean).clamp(0, 1), labels
 
 
 @pytest.fixture(scope="module")
-def digits(loaders):
-    """60 validation digits in [0, 1], and their labels."""
-    images, labels = loaders.valid.dataset[:60]
-    return (images * loaders.std + loaders.mean).clamp(0, 1), labels
+def answer(loaders):
+    """Answer as the nearest of 10,000 training digits does: about 95 % right."""
+    known, labels = loaders.train.dataset[:10_000]
+    known = (known * loaders.std + loaders.mean).flatten(1)
+    return lambda images: labels[torch.cdist(images.flatten(1), known).argmin(dim=1)]
 
 
 def photo(digit, *, size=300, canvas=(480, 400), at=(100, 60), ink=0.15, paper=0.9):
@@ -81,18 +79,13 @@ SCENES = {
 
 
 @pytest.mark.parametrize("scene", SCENES)
-def test_pictures_of_digits_are_read_as_well_as_the_digits(
-    model, digits, loaders, scene
-):
+def test_pictures_of_digits_are_read_as_well_as_the_digits(scene, digits, answer):
     images, labels = digits
     seen = torch.cat([read_digit(SCENES[scene](image)) for image in images])
-    before, after = (
-        int((model.predict((x - loaders.mean) / loaders.std) == labels).sum())
-        for x in (images, seen)
-    )
-    assert before >= 54
-    # measured with 500 digits: at most 1 in 100 worse; that is 1 of 60, and luck
-    assert after >= before - 2
+    before, after = (int((answer(some) == labels).sum()) for some in (images, seen))
+    assert before >= 38
+    # measured: 3 fewer where the ink is faint, as many or more in every other scene
+    assert after >= before - 3 * (scene == "faint")
     differences = (seen - images).abs().mean(dim=(1, 2, 3))
     assert float(differences.mean()) < 0.06
     if scene == "MNIST's own":

@@ -196,6 +196,7 @@ def fitting(curves: Mapping[str, Mapping[str, Any]], seen: Sequence[float]) -> P
     figure, axes = grid(2, 5.2, 3.5)
     ends = []
     *_, last = curves
+    before: dict[str, Any] = {"color": GREY, "linewidth": 1}
     for name, run in curves.items():
         for axis, value in zip(axes, ("loss", "accuracy"), strict=True):
             train, valid = run[f"train_{value}"], run[f"valid_{value}"]
@@ -208,9 +209,8 @@ def fitting(curves: Mapping[str, Mapping[str, Any]], seen: Sequence[float]) -> P
             if name == last:
                 _draw_lines(axis, {"training": train, "validation": valid}, at)
             else:
-                (line,) = axis.plot(at, train, "-", color=GREY, linewidth=1)
-                (line,) = axis.plot(at, valid, "--", color=GREY, linewidth=1)
-                line.set_label("the run before")
+                axis.plot(at, train, "-", **before)
+                axis.plot(at, valid, "--", label="the run before", **before)
     # the same scales for most runs, wider ones for a run that would leave them
     highest, lowest = axes[0].dataLim.y1, axes[1].dataLim.y0
     axes[0].set(ylabel="loss", ylim=(0, max(1.0, 1.05 * highest)))
@@ -333,7 +333,10 @@ def ladder(rungs: Sequence[Rung]) -> Picture:
             accuracy = rung.score.accuracy
             low, high = rung.score.interval
             interval = [[high - accuracy], [accuracy - low]]
-            look: dict[str, Any] = {"fmt": MARKERS[number % 7], "color": COLOURS[number % 7]}
+            look: dict[str, Any] = {
+                "fmt": MARKERS[number % 7],
+                "color": COLOURS[number % 7],
+            }
             look["label"] = f"{rung.name}: {accuracy:.1%}, {rung.seconds:.2g} s"
             axis.errorbar(x, 1 - accuracy, interval, markersize=8, capsize=3, **look)
         axis.set(xscale="log", xlabel=label, xlim=(min(where) / 4, max(where) * 4))
