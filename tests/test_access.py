@@ -64,19 +64,21 @@ FIGURES = EVERY | {
 # pictures in words
 
 
-def alts_in(path):
-    """Return the alt text of each picture below the cells of a notebook."""
-    found = []
+def pages_of(path):
+    """Return the HTML of each output below the cells of a notebook."""
     for cell in nbformat.read(path, as_version=4).cells:
         for output in cell.get("outputs", []):
             data = output.get("data", {})
-            images = re.findall(r"<img\b[^>]*>", data.get("text/html", ""))
-            if not images and "image/png" in data:
-                images = [""]  # a bare PNG, which JupyterLab shows without its alt text
-            for image in images:
-                alt = re.search(r'\balt="([^"]*)"', image)
-                found.append(html.unescape(alt[1]) if alt else "")
-    return found
+            # stored twice, or bare, which JupyterLab shows without its alt text
+            assert "image/png" not in data, cell.source
+            yield data.get("text/html", "")
+
+
+def alts_in(path):
+    """Return the alt text of each picture below the cells of a notebook."""
+    images = re.findall(r"<img\b[^>]*>", "".join(pages_of(path)))
+    alts = [re.search(r'\balt="([^"]*)"', image) for image in images]
+    return [html.unescape(alt[1]) if alt else "" for alt in alts]
 
 
 def says_too_little(alt):
@@ -87,37 +89,15 @@ def says_too_little(alt):
 
 
 @every_lesson
-def test_no_picture_is_stored_twice(path):
-    for cell in nbformat.read(path, as_version=4).cells:
-        for output in cell.get("outputs", []):
-            assert "image/png" not in output.get("data", {}), cell.source
-
-
-@every_lesson
-def test_nbval_compares_no_stored_picture_byte_by_byte(path):
-    rules = get_sanitize_patterns((ROOT / "tests" / "nbval.cfg").read_text())
-    for cell in nbformat.read(path, as_version=4).cells:
-        for output in cell.get("outputs", []):
-            page = output.get("data", {}).get("text/html", "")
-            for regex, replacement in rules:
-                page = re.sub(regex, replacement, page)
-            assert "base64" not in page
-
-
-@every_lesson
-def test_every_stored_picture_says_what_it_shows(path):
+def test_every_stored_picture_says_what_it_shows_and_none_is_compared_by_bytes(path):
     alts = alts_in(path)
     assert len(alts) >= 10
     assert [alt for alt in alts if says_too_little(alt)] == []
-
-
-@pytest.mark.parametrize("name", FIGURES)
-def test_every_drawn_picture_says_what_it_shows_as_html(name):
-    picture = FIGURES[name]()
-    assert not says_too_little(picture.alt), picture.alt
-    page = picture._repr_mimebundle_()[0]["text/html"]
-    (alt,) = re.findall(r'<img alt="([^"]*)"', page)
-    assert html.unescape(alt) == picture.alt
+    rules = get_sanitize_patterns((ROOT / "tests" / "nbval.cfg").read_text())
+    for page in pages_of(path):
+        for regex, replacement in rules:
+            page = re.sub(regex, replacement, page)
+        assert "base64" not in page
 
 
 def test_a_description_cannot_break_out_of_its_element():
@@ -127,14 +107,7 @@ def test_a_description_cannot_break_out_of_its_element():
     assert '"5"' not in page["text/html"]
 
 
-@pytest.mark.parametrize("path", [*LESSONS, ROOT / "README.md"], ids=lambda p: p.stem)
-def test_every_image_in_prose_has_alt_text(path):
-    text = prose_of(path)
-    assert re.findall(r"!\[\s*\]", text) == []
-    assert [i for i in re.findall(r"<img[^>]*>", text) if 'alt="' not in i] == []
-
-
-# headings and tables
+# images, headings and tables in prose
 
 
 def prose_of(path):
@@ -147,16 +120,15 @@ def prose_of(path):
 
 
 @pytest.mark.parametrize("path", [*LESSONS, ROOT / "README.md"], ids=lambda p: p.stem)
-def test_headings_start_at_one_title_and_skip_no_level(path):
-    levels = [len(marks) for marks in re.findall("^(#+) ", prose_of(path), re.M)]
+def test_prose_has_one_title_no_skipped_level_named_columns_and_alt_texts(path):
+    prose = prose_of(path)
+    assert re.findall(r"!\[\s*\]", prose) == []
+    assert [i for i in re.findall(r"<img[^>]*>", prose) if 'alt="' not in i] == []
+    levels = [len(marks) for marks in re.findall("^(#+) ", prose, re.M)]
     assert levels[0] == 1
     assert levels.count(1) == 1
     assert all(below <= above + 1 for above, below in itertools.pairwise(levels))
-
-
-@pytest.mark.parametrize("path", [*LESSONS, ROOT / "README.md"], ids=lambda p: p.stem)
-def test_every_table_in_prose_names_its_columns(path):
-    heads = re.findall(r"^\|(.*)\|\n\|[ :|-]+\|$", prose_of(path), re.M)
+    heads = re.findall(r"^\|(.*)\|\n\|[ :|-]+\|$", prose, re.M)
     assert heads
     for head in heads:
         assert all(name.strip() for name in head.split("|")), head
@@ -175,22 +147,16 @@ class Tables(HTMLParser):
             self.cells.append((tag, dict(attributes).get("scope")))
 
 
-def a_tally():
+def test_tables_say_what_their_rows_and_columns_are():
     predictions = Predictions()
     predictions.ask("the coin", "AB")
     predictions.compare("the coin", A=True, B=False)
-    return predictions.tally()
-
-
-@pytest.mark.parametrize(
-    "table", [RUN, History(), a_tally()], ids=["run", "none", "tally"]
-)
-def test_tables_say_what_their_rows_and_columns_are(table):
-    cells = Tables(table._repr_html_()).cells
-    scopes = [scope for tag, scope in cells if tag == "th"]
-    assert scopes.count("col") >= 3
-    assert scopes.count("row") == len(getattr(table, "_rows", table))
-    assert None not in scopes
+    for table in (RUN, History(), predictions.tally()):
+        cells = Tables(table._repr_html_()).cells
+        scopes = [scope for tag, scope in cells if tag == "th"]
+        assert scopes.count("col") >= 3
+        assert scopes.count("row") == len(getattr(table, "_rows", table))
+        assert None not in scopes
 
 
 # colours
@@ -200,28 +166,19 @@ def test_tables_say_what_their_rows_and_columns_are(table):
 # people who lack one kind of cone; they work on linear RGB
 VISIONS = {
     "usual": np.eye(3),
-    "protanopia": np.array(
-        [
-            [0.152286, 1.052583, -0.204868],
-            [0.114503, 0.786281, 0.099216],
-            [-0.003882, -0.048116, 1.051998],
-        ]
-    ),
-    "deuteranopia": np.array(
-        [
-            [0.367322, 0.860646, -0.227968],
-            [0.280085, 0.672501, 0.047413],
-            [-0.011820, 0.042940, 0.968881],
-        ]
-    ),
+    "protanopia": [
+        (0.152286, 1.052583, -0.204868),
+        (0.114503, 0.786281, 0.099216),
+        (-0.003882, -0.048116, 1.051998),
+    ],
+    "deuteranopia": [
+        (0.367322, 0.860646, -0.227968),
+        (0.280085, 0.672501, 0.047413),
+        (-0.011820, 0.042940, 0.968881),
+    ],
 }
-TO_XYZ = np.array(
-    [
-        [0.4124564, 0.3575761, 0.1804375],
-        [0.2126729, 0.7151522, 0.0721750],
-        [0.0193339, 0.1191920, 0.9503041],
-    ]
-)
+TO_XYZ = np.array([0.4124564, 0.3575761, 0.1804375, 0.2126729, 0.7151522, 0.0721750])
+TO_XYZ = np.append(TO_XYZ, [0.0193339, 0.1191920, 0.9503041]).reshape(3, 3)
 APART = 20  # CIE76; about 2 is the least that people notice side by side
 
 
@@ -229,58 +186,52 @@ def as_seen(colour, vision):
     """Return a colour in CIE Lab, after what is lost on the way to the brain."""
     rgb = np.array(to_rgba(colour)[:3])
     linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
-    seen = (VISIONS[vision] @ linear).clip(0, 1)
-    x, y, z = TO_XYZ @ seen / TO_XYZ.sum(axis=1)
-    f = [
-        t ** (1 / 3) if t > 216 / 24389 else (24389 / 27 * t + 16) / 116
-        for t in (x, y, z)
-    ]
-    return np.array([116 * f[1] - 16, 500 * (f[0] - f[1]), 200 * (f[1] - f[2])])
+    seen = (np.array(VISIONS[vision]) @ linear).clip(0, 1)
+    xyz = TO_XYZ @ seen / TO_XYZ.sum(axis=1)
+    x, y, z = np.where(xyz > 216 / 24389, np.cbrt(xyz), (24389 / 27 * xyz + 16) / 116)
+    return np.array([116 * y - 16, 500 * (x - y), 200 * (y - z)])
 
 
 def too_close(colours, vision):
-    """Return the pairs of colours that are hard to tell apart, with their distance."""
-    found = {}
-    for pair in itertools.combinations(colours, 2):
-        one, other = (as_seen(colour, vision) for colour in pair)
-        if (distance := float(np.linalg.norm(one - other))) < APART:
-            found[pair] = round(distance, 1)
-    return found
+    """Return the pairs of colours that are hard to tell apart."""
+    seen = {colour: as_seen(colour, vision) for colour in colours}
+    pairs = itertools.combinations(colours, 2)
+    return [(a, b) for a, b in pairs if np.linalg.norm(seen[a] - seen[b]) < APART]
 
 
 @pytest.mark.parametrize("vision", VISIONS)
-@pytest.mark.parametrize(
-    "together",
-    [COLOURS, [BLUE, ORANGE, GREY], ["#B35806", "#F7F7F7", "#542788"]],
-    ids=["lines", "the run before in grey", "for and against"],
-)
-def test_colours_used_together_can_be_told_apart(together, vision):
-    assert too_close(together, vision) == {}
-
-
-def test_red_and_green_are_too_close_for_some():
-    assert too_close(["#D62728", "#2CA02C"], "usual") == {}
-    assert too_close(["#D62728", "#2CA02C"], "deuteranopia")
-    assert too_close(["#CC79A7", "#009E73"], "deuteranopia")  # Okabe and Ito's own
+def test_colours_used_together_can_be_told_apart(vision):
+    for_and_against = ["#B35806", "#F7F7F7", "#542788"]
+    for together in (COLOURS, [BLUE, ORANGE, GREY], for_and_against):
+        assert too_close(together, vision) == []
+    # red and green are too close for some, and so are two of Okabe and Ito's own
+    for pair in (["#D62728", "#2CA02C"], ["#CC79A7", "#009E73"]):
+        if vision != "protanopia":
+            assert bool(too_close(pair, vision)) is (vision == "deuteranopia")
 
 
 def test_lines_can_be_told_apart_without_any_colour():
     assert len(set(map(str, DASHES))) == len(set(MARKERS)) == len(COLOURS)
-    many = {name: list(range(40)) for name in "abcdefg"}
-    lines = plots.curves(many, xlabel="x", ylabel="y").figure.axes[0].lines
-    assert len({str(line._unscaled_dash_pattern) for line in lines}) == 7
+    few, many = (
+        plots.curves(
+            {name: list(range(points)) for name in "abcdefg"}, xlabel="x", ylabel="y"
+        )
+        .figure.axes[0]
+        .lines
+        for points in (5, 40)
+    )
+    assert [line.get_marker() for line in few] == MARKERS
+    assert len({str(line._unscaled_dash_pattern) for line in many}) == 7
+    assert [line.get_color() for line in many] == COLOURS
 
 
 # contrast
 
 
-def test_contrast_is_that_of_wcag():
+def test_contrast_is_that_of_wcag_and_ink_can_be_read_on_every_ground():
     assert contrast("black", "white") == pytest.approx(21)
     assert contrast("#777777", "white") == pytest.approx(4.48, abs=0.01)
     assert contrast("#777777", "white") == contrast("white", "#777777")
-
-
-def test_ink_can_be_read_on_every_ground():
     for shade in np.linspace(0, 1, 64):
         for ground in ((shade, shade, shade), (shade, 0.5, 0), (0, shade, 1)):
             assert contrast(ink_on(ground), ground) >= 4.5
@@ -308,7 +259,7 @@ def hard_to_read(figure):
     colours = [text.get_color() for text in texts]
     with_texts = pixels_of(figure, texts, "magenta")
     without = pixels_of(figure, texts, (0, 0, 0, 0))  # but with the texts' own boxes
-    found = {}
+    unreadable = {}
     for text, box, colour in zip(texts, boxes, colours, strict=True):
         left, bottom = max(0, int(box.x0)), max(0, int(box.y0))
         here = slice(bottom, int(box.y1) + 1), slice(left, int(box.x1) + 1)
@@ -319,35 +270,39 @@ def hard_to_read(figure):
         )
         bad = [contrast(colour, shade) < 4.5 for shade in shades]
         if counts[bad].sum() > 0.1 * counts.sum():
-            found[text.get_text()] = colour
-    return found
+            unreadable[text.get_text()] = colour
+    return unreadable
 
 
 def too_faint(figure):
     """Return the colours of lines, dots and bars whose contrast to white is below 3."""
-    found = set()
+    faint = set()
     for axis in figure.axes:
-        drawn = [*axis.lines, *axis.patches, *axis.collections]
-        for thing in drawn:
-            if axis.get_label() == "<colorbar>" or not thing.get_visible():
-                continue
-            if isinstance(thing, Line2D):
-                colours = [thing.get_color()]
-            elif isinstance(thing, Collection):
-                colours = thing.get_edgecolor()
+        if axis.get_label() == "<colorbar>":
+            continue
+        for artist in [*axis.lines, *axis.patches, *axis.collections]:
+            if isinstance(artist, Line2D):
+                colours = [artist.get_color()]
+            elif isinstance(artist, Collection):
+                colours = artist.get_edgecolor()
             else:
-                colours = [thing.get_facecolor()]
+                colours = [artist.get_facecolor()]
+            alpha = artist.get_alpha() or 1.0
             for colour in colours:
-                alpha = thing.get_alpha() or 1.0
                 mixed = [1 - alpha * (1 - part) for part in to_rgba(colour)[:3]]
-                if contrast(mixed, "white") < 3:
-                    found.add(colour)
-    return found
+                if artist.get_visible() and contrast(mixed, "white") < 3:
+                    faint.add(colour)
+    return faint
 
 
 @pytest.mark.parametrize("name", FIGURES)
 def test_what_a_picture_says_and_draws_stands_out(name):
-    figure = FIGURES[name]().figure
+    picture = FIGURES[name]()
+    assert not says_too_little(picture.alt), picture.alt
+    page = picture._repr_mimebundle_()[0]["text/html"]
+    (alt,) = re.findall(r'<img alt="([^"]*)"', page)
+    assert html.unescape(alt) == picture.alt
+    figure = picture.figure
     assert figure.get_facecolor() == (1, 1, 1, 1)  # in a dark theme, too
     assert too_faint(figure) == set()
     assert hard_to_read(figure) == {}

@@ -4,124 +4,105 @@ import types
 import warnings
 
 import pytest
+import torch
 
 from mnist_lessons import LinearModel, fit
-from mnist_lessons.history import Recorder
 from mnist_lessons.plots import live
 from mnist_lessons.plots.live import LiveChart
 
-SCORES = ("loss", "accuracy")
+CURVES = [f"{p} {v}" for p in ("training", "validation") for v in ("loss", "accuracy")]
 
 
 @pytest.fixture
 def drawn(monkeypatch):
-    """The pictures that were shown, the first as "new", the later ones as "again"."""
-    shown = []
+    """The pictures that were shown, the first as "new", the later ones as "again".
 
-    def display(bundle, metadata, raw, display_id):
-        assert raw
-        assert display_id
-        shown.append(("new", bundle, metadata))
-        return types.SimpleNamespace(
-            update=lambda bundle, metadata, raw: shown.append(
-                ("again", bundle, metadata)
-            )
-        )
+    The clock is one that only a drawing moves, by half a second, and `pass_seconds`.
+    """
+    shown, curves, now = [], [], [0.0]
 
-    monkeypatch.setattr(live, "display", display)
-    monkeypatch.setattr(live, "get_ipython", lambda: types.SimpleNamespace(kernel=True))
-    return shown
+    def keep(kind):
+        def show(bundle, metadata, raw, display_id=True):
+            assert raw
+            assert display_id
+            assert bundle["text/plain"] == "<live chart of loss and accuracy>"
+            assert bundle["image/png"][:4] == b"\x89PNG"
+            shown.append((kind, metadata["image/png"]["alt"]))
+            return types.SimpleNamespace(update=keep("again"))
 
+        return show
 
-def alt_of(entry):
-    return entry[2]["image/png"]["alt"]
+    draw = live.draw_live
 
-
-def train(some, **options):
-    settings = {"epochs": 2, "lr": 0.01, "progress": False, "live": True}
-    return fit(LinearModel(), some(), some(64), **(settings | options))
-
-
-def test_the_chart_is_drawn_in_one_place_and_ends_with_the_whole_run(some, drawn):
-    history = train(some)
-    assert [kind for kind, *_ in drawn][0] == "new"
-    assert all(kind == "again" for kind, *_ in drawn[1:])
-    assert f"to {history['valid_loss'][-1]:.3g}" in alt_of(drawn[-1])
-    assert "validation accuracy" in alt_of(drawn[-1])
-    texts = {bundle["text/plain"] for _, bundle, _ in drawn}
-    assert texts == {"<live chart of loss and accuracy>"}
-    assert all(bundle["image/png"][:4] == b"\x89PNG" for _, bundle, _ in drawn)
-
-
-def test_it_is_drawn_while_training_goes_on(some, drawn, monkeypatch):
-    monkeypatch.setattr(live, "GUESS", 0)
-    monkeypatch.setattr(live, "SHARE", 1e9)  # draw at every point
-    train(some)
-    assert len(drawn) == 20 + 1  # ten batches an epoch, and the end
-    assert "validation" not in alt_of(drawn[5])
-
-
-@pytest.fixture
-def clock(monkeypatch):
-    """A clock that only a drawing moves, by half a second, and the test itself."""
-    now = [0.0]
-    monkeypatch.setattr(live.time, "perf_counter", lambda: now[0])
-    real = live.draw_live
-
-    def slow(*arguments):
+    def slow(points, epochs):
         now[0] += 0.5
-        return real(*arguments)
+        curves.append({name: list(line) for name, line in points.items()})
+        return draw(points, epochs)
 
     monkeypatch.setattr(live, "draw_live", slow)
-    return now
+    monkeypatch.setattr(live, "display", keep("new"))
+    monkeypatch.setattr(live, "get_ipython", lambda: types.SimpleNamespace(kernel=True))
+    clock = types.SimpleNamespace(perf_counter=lambda: now[0])
+    monkeypatch.setattr(live, "time", clock)
+
+    def pass_seconds(seconds):
+        now[0] += seconds
+
+    return types.SimpleNamespace(shown=shown, curves=curves, pass_seconds=pass_seconds)
 
 
-@pytest.mark.parametrize("seconds", [12, 20, 60])
-def test_drawing_stays_below_a_tenth_of_the_time(seconds, drawn, clock):
-    chart = LiveChart(epochs=1, batches=2_000)
-    for _ in range(2_000):
-        clock[0] += seconds / 2_000  # for a batch
-        chart.after_batch(1.0, 0.5)
-    chart.draw()
-    assert 0.5 * len(drawn) <= max(0.5, 0.1 * clock[0])
-    assert 0.5 * len(drawn) >= 0.03 * seconds  # and it is drawn nearly that often
+def train(some, valid=True, **options):
+    torch.manual_seed(0)
+    settings = {"epochs": 2, "lr": 0.01, "progress": False, "live": True} | options
+    model = LinearModel()
+    return model, fit(model, some(), some(64) if valid else None, **settings)
 
 
-def test_a_short_run_is_drawn_once(drawn, clock):
-    chart = LiveChart(epochs=1, batches=20)
-    for _ in range(20):
-        clock[0] += 0.1
-        chart.after_batch(1.0, 0.5)
-    assert drawn == []
-    chart.draw()
-    assert len(drawn) == 1
+def test_the_chart_is_drawn_in_one_place_and_ends_with_the_whole_run(
+    some, drawn, monkeypatch
+):
+    monkeypatch.setattr(live, "GUESS", -1.0)
+    monkeypatch.setattr(live, "SHARE", 1e9)  # draw at every point
+    model, history = train(some)
+    kinds, alts = zip(*drawn.shown, strict=True)
+    assert kinds == ("new", *["again"] * 20)  # ten batches an epoch, and the end
+    assert "validation" not in alts[5]
+    assert f"to {history['valid_loss'][-1]:.3g}" in alts[-1]
+    assert "validation accuracy" in alts[-1]
+    undrawn, _ = train(some, live=False)
+    assert len(drawn.shown) == 21
+    assert torch.equal(model.linear.weight, undrawn.linear.weight)
 
 
-def test_a_point_is_the_mean_of_the_batches_since_the_one_before(monkeypatch, drawn):
-    curves = {}
-    real = live.draw_live
-    monkeypatch.setattr(
-        live,
-        "draw_live",
-        lambda known, epochs: curves.update(known) or real(known, epochs),
-    )
+def test_drawing_stays_below_a_tenth_of_the_time(drawn):
+    for seconds in (2, 12, 20, 60):
+        drawn.shown.clear()
+        chart = LiveChart(epochs=1, batches=200)
+        for _ in range(200):
+            drawn.pass_seconds(seconds / 200)  # for a batch
+            chart.after_batch(1.0, 0.5)
+        chart.draw()
+        spent = 0.5 * len(drawn.shown)
+        assert spent <= max(0.5, 0.1 * (seconds + spent))
+        assert spent >= 0.03 * seconds  # and it is drawn nearly that often
+
+
+def test_a_point_is_the_mean_of_the_batches_since_the_one_before(drawn):
     chart = LiveChart(epochs=2, batches=40)
     for batch in range(80):
         chart.after_batch(float(batch), None if batch < 2 else batch / 100)
+    chart.after_epoch({"valid_loss": 0.5, "valid_accuracy": None})
     chart.draw()
-    points = curves["training loss"]
-    assert len(points) == 40  # 20 an epoch, each of two batches
-    assert points[0] == (0.05, 0.5)
-    assert points[1] == (0.1, 2.5)
-    assert points[-1] == (2.0, 78.5)
-    shares = curves["training accuracy"]
+    losses, shares, *valid = (drawn.curves[-1][name] for name in CURVES)
+    assert len(losses) == 40  # 20 an epoch, each of two batches
+    assert losses[:2] + losses[-1:] == [(0.05, 0.5), (0.1, 2.5), (2.0, 78.5)]
     assert len(shares) == 39  # not known in the first two batches
     assert shares[0] == (0.1, 0.025)
+    assert valid == [[(2.0, 0.5)], []]
 
 
 def test_the_axis_reaches_to_the_last_epoch_from_the_start():
-    curves = {f"{p} {v}": [] for p in ("training", "validation") for v in SCORES}
-    curves["training loss"] = [(0.1, 1.0)]
+    curves = dict.fromkeys(CURVES, []) | {"training loss": [(0.1, 1.0)]}
     with warnings.catch_warnings(action="error"):  # a legend without names warns
         axes = live.draw_live(curves, 5).figure.axes
     assert [axis.get_xlim() for axis in axes] == [(0, 5), (0, 5)]
@@ -129,62 +110,23 @@ def test_the_axis_reaches_to_the_last_epoch_from_the_start():
 
 def test_without_a_notebook_nothing_is_drawn(some, drawn, monkeypatch, capsys):
     monkeypatch.setattr(live, "get_ipython", lambda: None)
-    assert len(train(some)) == 2
-    assert drawn == []
+    assert len(train(some)[1]) == 2
+    assert drawn.shown == []
     assert capsys.readouterr().out == ""
 
 
-def test_without_being_asked_nothing_is_drawn(some, drawn):
-    train(some, live=False)
-    assert drawn == []
-
-
-def test_a_run_that_is_broken_off_shows_what_there_was(some, drawn, capsys):
-    def stop(_):
-        raise KeyboardInterrupt
-
-    history = train(some, on_epoch_end=stop)
-    assert history.by_hand
-    assert "training loss" in alt_of(drawn[-1])
-    assert "Stopped by hand" in capsys.readouterr().out
-
-
-def test_what_stopped_the_run_is_known_even_if_the_last_drawing_fails(
-    some, drawn, monkeypatch
-):
-    reached = []
-
-    def stop(_):
-        reached.append(recorder_of.history)
-        raise KeyboardInterrupt
-
-    real = Recorder.__enter__
-
-    def enter(recorder):
-        nonlocal recorder_of
-        recorder_of = recorder
-        return real(recorder)
-
-    recorder_of = None
-    monkeypatch.setattr(Recorder, "__enter__", enter)
-    monkeypatch.setattr(live, "draw_live", None)
-    with pytest.raises(TypeError):
-        train(some, on_epoch_end=stop)
-    assert "Stopped by hand" in reached[0].stopped
-
-
-def test_the_chart_does_not_change_what_is_learned(some, drawn):
-    import torch
-
-    models = []
-    for is_live in (True, False):
-        torch.manual_seed(0)
-        models.append(LinearModel())
-        fit(models[-1], some(), epochs=1, lr=0.1, progress=False, live=is_live)
-    assert torch.equal(models[0].linear.weight, models[1].linear.weight)
-
-
 def test_without_validation_digits_there_is_one_line(some, drawn):
-    fit(LinearModel(), some(), epochs=1, lr=0.1, progress=False, live=True)
-    assert "validation" not in alt_of(drawn[-1])
-    assert "training accuracy" in alt_of(drawn[-1])
+    train(some, valid=False)
+    ((_, alt),) = drawn.shown
+    assert "validation" not in alt
+    assert "training accuracy" in alt
+
+
+def test_a_run_that_is_broken_off_shows_what_there_was(some, drawn, monkeypatch):
+    def stop(_):
+        raise KeyboardInterrupt
+
+    _, history = train(some, on_epoch_end=stop)
+    assert history.by_hand
+    assert "training loss" in drawn.shown[-1][1]
+    assert "Stopped by hand" in history.stopped

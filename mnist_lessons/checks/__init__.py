@@ -7,7 +7,6 @@ notebook always runs to its end.
 """
 
 from mnist_lessons.checks.asking import NOT_TRIED
-from mnist_lessons.checks.clothes import clothes
 from mnist_lessons.checks.lesson_1 import (
     centre_of_mass,
     divided_twice,
@@ -17,6 +16,7 @@ from mnist_lessons.checks.lesson_2 import forgot_zero_grad, learning_rate, softm
 from mnist_lessons.checks.lesson_3 import dropout, small_network, which_dropout
 from mnist_lessons.checks.lesson_4 import edge_filter, max_pool, small_cnn
 from mnist_lessons.checks.lesson_5 import (
+    clothes,
     few_digits,
     interval,
     range_test,

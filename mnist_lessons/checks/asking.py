@@ -3,7 +3,7 @@
 import functools
 import math
 import textwrap
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,14 +13,9 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Verdict:
-    """What a check found; shown as text by the last line of a cell.
+    """What a check says: a status, and one or two sentences."""
 
-    Attributes:
-        status: "not tried", "right" or "not yet".
-        message: one or two sentences.
-    """
-
-    status: str
+    status: str  # "not tried", "right" or "not yet"
     message: str
 
     def __repr__(self) -> str:
@@ -58,13 +53,14 @@ def exercise(examine: Callable[[Any], str]) -> Callable[[Any], Verdict]:
         except KeyboardInterrupt:
             raise
         except BaseException as error:  # SystemExit too: the notebook goes on
-            return Verdict("not yet", f"The check could not use this. {told(error)}")
+            message = f"The check could not use this. {in_pythons_words(error)}"
+            return Verdict("not yet", message)
 
     return check
 
 
-def told(error: BaseException) -> str:
-    """Say what Python says of an error, even of one that cannot be shown."""
+def in_pythons_words(error: BaseException) -> str:
+    """Return what Python says of an error, even of one that cannot be shown."""
     try:
         return f"Python says: {type(error).__name__}: {error}"
     except Exception:
@@ -75,6 +71,14 @@ def require(condition: bool | Tensor, hint: str) -> None:
     """Give the hint unless the condition holds."""
     if not condition:
         raise NotYetError(hint)
+
+
+def rule_out(
+    is_like: Callable[[Any], Any], mistakes: Iterable[tuple[Any, str]]
+) -> None:
+    """Give the hint of the first usual wrong answer that this one is like."""
+    for wrong, hint in mistakes:
+        require(not is_like(wrong), hint)
 
 
 def fresh() -> torch.Generator:
@@ -93,27 +97,54 @@ def call(function: Any, *inputs: Any) -> Any:
     except (KeyboardInterrupt, NotYetError):
         raise
     except BaseException as error:
-        raise NotYetError(f"Your function stopped. {told(error)}") from error
+        words = in_pythons_words(error)
+        raise NotYetError(f"Your function stopped. {words}") from error
     if result is ... or (isinstance(result, tuple) and any(x is ... for x in result)):
         raise NotTriedError
     require(result is not None, "Your function gives nothing back: does it return?")
     for before, after in zip(inputs, copies, strict=True):
-        if isinstance(before, Tensor):
-            require(
-                torch.equal(before, after),
-                "Your function changes the tensor that it is given. Work on a new one.",
-            )
+        require(
+            not isinstance(before, Tensor) or torch.equal(before, after),
+            "Your function changes the tensor that it is given. Work on a new one.",
+        )
     return result
 
 
-def letter(answer: Any, right: str, praise: str, hints: Mapping[str, str]) -> str:
-    """Check a choice from a picture; `hints` says what speaks against the others."""
-    letters = ", ".join(sorted([*hints, right]))
-    require(isinstance(answer, str), f"Answer with a letter in quotes: {letters}.")
-    choice = answer.strip(" .()").upper()
-    require(choice in [*hints, right], f"Choose one of the letters {letters}.")
-    require(choice == right, hints.get(choice, ""))
-    return praise
+def a_tensor(result: Any) -> Tensor:
+    """Check that a function returned a tensor, and return it as float32."""
+    require(isinstance(result, Tensor), "Return a tensor.")
+    return result.float()
+
+
+def gradient_flows(function: Callable, values: Tensor, *others: Any) -> None:
+    """Check that a function's result can be traced back to its input."""
+    require(
+        function(values.clone().requires_grad_(), *others).requires_grad,
+        "The gradient cannot flow through your result. Use PyTorch's operations all "
+        "the way, without .item(), .numpy(), float() or .detach().",
+    )
+
+
+def choice(
+    task: str, right: str, praise: str, **hints: str
+) -> Callable[[Any], Verdict]:
+    """Make the check of a choice among pictures: the letter of the right one.
+
+    `task` becomes the check's docstring; the hints, by their letters, say what speaks
+    against the other pictures.
+    """
+    letters = sorted([*hints, right])
+
+    def examine(answer: Any) -> str:
+        listed = ", ".join(letters)
+        require(isinstance(answer, str), f"Answer with a letter in quotes: {listed}.")
+        letter = answer.strip(" .()").upper()
+        require(letter in letters, f"Choose one of the letters {listed}.")
+        require(letter == right, hints.get(letter, ""))
+        return praise
+
+    examine.__doc__ = task
+    return exercise(examine)
 
 
 def numbers(answer: Any, count: int, hint: str) -> list[float]:
@@ -130,9 +161,9 @@ def numbers(answer: Any, count: int, hint: str) -> list[float]:
 
 def accuracy(answer: Any, source: str) -> float:
     """Read an accuracy: a plain number, or a tensor or array that holds just one."""
-    if hasattr(answer, "item") and getattr(answer, "size", 0) != 0:
-        count = answer.numel() if hasattr(answer, "numel") else answer.size
-        answer = answer.item() if count == 1 else answer
+    if hasattr(answer, "tolist"):
+        values = torch.as_tensor(answer).flatten().tolist()
+        answer = values[0] if len(values) == 1 else answer
     require(
         isinstance(answer, int | float) and not isinstance(answer, bool),
         f"Give the check what {source} returns: one number.",
@@ -142,26 +173,34 @@ def accuracy(answer: Any, source: str) -> float:
 
 
 def good_and_small(
-    answer: Any, source: str, *, goal: float, best: float, large: str, weak: str
-) -> None:
-    """Check a pair, (accuracy, numbers learned): the goal with at most 20,000 numbers.
+    task: str,
+    source: str,
+    *,
+    goal: float,
+    best: float,
+    large: str,
+    weak: str,
+    praise: str,
+) -> Callable[[Any], Verdict]:
+    """Make the check of a pair that `source` returns, (accuracy, numbers learned).
 
-    Args:
-        answer: what was given to the check.
-        source: the function that returns such pairs.
-        goal: the least accuracy, from 0 to 1.
-        best: more than this no such model reaches.
-        large: a hint for those who use too many numbers.
-        weak: a hint for those who do not reach the goal.
+    The goal is an accuracy with at most 20,000 numbers; no such model is above `best`.
+    `large` and `weak` are hints for those with too many numbers, too little accuracy.
     """
     pair = f"Give the check what {source} returns, unchanged: two numbers."
-    right, size = numbers(answer, 2, pair)
-    require(not (math.isnan(right) or math.isnan(size)), pair)
-    require(right <= 1, f"An accuracy is a fraction here, and comes first. {pair}")
-    require(right >= 0 and size >= 1 and size == int(size), pair)
-    require(size <= 20_000, f"{size:,.0f} numbers are more than 20,000. {large}")
-    require(
-        size >= 100 and right <= best,
-        f"No network of this kind does that. Give the check what {source} returns.",
-    )
-    require(right >= goal, f"{right:.2%} with {size:,.0f} numbers. {weak}")
+
+    def examine(answer: Any) -> str:
+        right, size = numbers(answer, 2, pair)
+        require(not (math.isnan(right) or math.isnan(size)), pair)
+        require(right <= 1, f"An accuracy is a fraction here, and comes first. {pair}")
+        require(right >= 0 and size >= 1 and size == int(size), pair)
+        require(size <= 20_000, f"{size:,.0f} numbers are more than 20,000. {large}")
+        require(
+            size >= 100 and right <= best,
+            f"No network of this kind does that. Give the check what {source} returns.",
+        )
+        require(right >= goal, f"{right:.2%} with {size:,.0f} numbers. {weak}")
+        return praise
+
+    examine.__doc__ = task
+    return exercise(examine)

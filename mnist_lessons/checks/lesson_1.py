@@ -9,11 +9,12 @@ from mnist_lessons.checks.asking import (
     NotYetError,
     accuracy,
     call,
+    choice,
     exercise,
     fresh,
-    letter,
     numbers,
     require,
+    rule_out,
 )
 
 
@@ -31,17 +32,14 @@ def centre_of_mass(function: Any) -> str:
     image[top : top + 12, left : left + 7] = patch.to(torch.uint8)
 
     def centre(weights: Tensor) -> tuple[float, float]:
-        places = torch.arange(28.0)
-        rows, columns = weights.sum(dim=1), weights.sum(dim=0)
-        total = weights.sum()
-        return float((rows * places).sum() / total), float(
-            (columns * places).sum() / total
-        )
+        places, total = torch.arange(28.0), weights.sum()
+        down, across = weights.sum(dim=1) @ places, weights.sum(dim=0) @ places
+        return float(down / total), float(across / total)
 
     pair = "Return two numbers, the row first: return row, column."
     row, column = numbers(call(function, image), 2, pair)
 
-    def is_at(place: tuple[float, float]) -> bool:
+    def is_at(place: tuple[float, ...]) -> bool:
         return abs(row - place[0]) < 1e-3 and abs(column - place[1]) < 1e-3
 
     true = centre(image.float())
@@ -50,25 +48,28 @@ def centre_of_mass(function: Any) -> str:
             "This is the point that MNIST's digits are centred on; an image that is "
             "centred otherwise looks strange to a model trained on them."
         )
-    require(not is_at((true[1], true[0])), "Row and column are the wrong way round.")
-    require(
-        not is_at(centre((image > 0).float())),
-        "Every pixel with ink counts alike here. Weigh each by its brightness.",
-    )
-    require(
-        not is_at((top + 5.5, left + 3.0)),
-        "That is the middle of the box around the ink, not its centre of mass.",
-    )
-    require(
-        not is_at((true[0] + 1, true[1] + 1)),
-        "You count rows and columns from 1. Python, and the picture, count from 0.",
-    )
-    require(
-        not is_at((true[0] // 1, true[1] // 1))
-        and not is_at((round(true[0]), round(true[1]))),
+    whole = (
         "The direction is right, but these are whole numbers. Divide with / and not "
-        "with //, and keep the fraction: half a pixel matters.",
+        "with //, and keep the fraction: half a pixel matters."
     )
+    mistakes = (
+        (true[::-1], "Row and column are the wrong way round."),
+        (
+            centre((image > 0).float()),
+            "Every pixel with ink counts alike here. Weigh each by its brightness.",
+        ),
+        (
+            (top + 5.5, left + 3.0),
+            "That is the middle of the box around the ink, not its centre of mass.",
+        ),
+        (
+            (true[0] + 1, true[1] + 1),
+            "You count rows and columns from 1. Python, and the picture, count from 0.",
+        ),
+        ((true[0] // 1, true[1] // 1), whole),
+        ((round(true[0]), round(true[1])), whole),
+    )
+    rule_out(is_at, mistakes)
     require(
         row >= top and column >= left,
         "That is outside the ink. Could it be that your sums are of type uint8, which "
@@ -85,22 +86,17 @@ def centre_of_mass(function: Any) -> str:
     )
 
 
-@exercise
-def divided_twice(answer: Any) -> str:
-    """Check the letter of the picture that was divided by 255 twice."""
-    return letter(
-        answer,
-        "C",
-        "Pictures are stretched to the full range of grey before you see them, so they "
-        "hide this mistake. Look at the numbers before you train on them.",
-        {
-            "A": "A runs from below 0 to nearly 3: mean subtracted, divided by the "
-            "standard deviation. Dividing by 255 never makes a negative number.",
-            "B": "B runs from 0 to 1: it was divided by 255 exactly once.",
-            "D": "D runs from -1 to 1: that is (0.5, 0.5). Dividing by 255 never makes "
-            "a negative number.",
-        },
-    )
+divided_twice = choice(
+    "Check the letter of the picture that was divided by 255 twice.",
+    "C",
+    "Pictures are stretched to the full range of grey before you see them, so they "
+    "hide this mistake. Look at the numbers before you train on them.",
+    A="A runs from below 0 to nearly 3: mean subtracted, divided by the "
+    "standard deviation. Dividing by 255 never makes a negative number.",
+    B="B runs from 0 to 1: it was divided by 255 exactly once.",
+    D="D runs from -1 to 1: that is (0.5, 0.5). Dividing by 255 never makes "
+    "a negative number.",
+)
 
 
 @exercise

@@ -1,26 +1,28 @@
 """The checks of lesson 2."""
 
+import functools
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from mnist_lessons.checks.asking import (
     NotYetError,
+    a_tensor,
     accuracy,
     call,
+    choice,
     exercise,
     fresh,
-    letter,
+    gradient_flows,
     require,
+    rule_out,
 )
 
 
 @exercise
 def softmax(function: Any) -> str:
     """Check a function: logits (n, classes) -> probabilities of the same shape."""
-    generator = fresh()
-    logits = 2 * torch.randn(6, 10, generator=generator)
+    logits = 2 * torch.randn(6, 10, generator=fresh())
     true = logits.softmax(dim=1)
     try:
         result = call(function, logits)
@@ -36,8 +38,7 @@ def softmax(function: Any) -> str:
             "the values alone.",
         )
         raise
-    require(isinstance(result, Tensor), "Return a tensor.")
-    result = result.to(logits.dtype)
+    result = a_tensor(result)
     require(
         result.shape == logits.shape,
         f"The logits have the shape {tuple(logits.shape)}, your result "
@@ -46,7 +47,7 @@ def softmax(function: Any) -> str:
     )
     if not torch.allclose(result, true, atol=1e-5):
         exp = logits.exp()
-        for wrong, hint in (
+        mistakes = (
             (exp, "All positive, but the rows do not sum to 1. Divide by the sum."),
             (
                 logits.softmax(dim=0),
@@ -63,8 +64,8 @@ def softmax(function: Any) -> str:
                 "Some results are negative. Take exp of the logits before you divide.",
             ),
             (true.log(), "These are logarithms of probabilities. One exp is missing."),
-        ):
-            require(not torch.allclose(result, wrong, atol=1e-4), hint)
+        )
+        rule_out(functools.partial(torch.allclose, result, atol=1e-4), mistakes)
         sums_are_one = torch.allclose(result.sum(dim=1), torch.ones(6), atol=1e-4)
         raise NotYetError(
             "Each row sums to 1, but the ratios in it are not those of softmax. Is exp "
@@ -86,12 +87,7 @@ def softmax(function: Any) -> str:
         "infinity is not a number. What can you do to all logits of a row without "
         "changing its probabilities?",
     )
-    learns = logits.requires_grad_()
-    require(
-        function(learns).requires_grad,
-        "The gradient cannot flow through your result. Use PyTorch's operations all "
-        "the way, without .item(), .numpy() or .detach().",
-    )
+    gradient_flows(function, logits)
     return (
         "Differences between logits become ratios of probabilities, and only the "
         "differences count: that is why a maximum may be subtracted from all."
@@ -127,17 +123,12 @@ def learning_rate(answer: Any) -> str:
     )
 
 
-@exercise
-def forgot_zero_grad(answer: Any) -> str:
-    """Check the letter of the curve whose loop forgot `zero_grad`."""
-    return letter(
-        answer,
-        "B",
-        "Without zero_grad every step repeats all the gradients so far, like a ball "
-        "that never loses speed: it rolls through the valley and up the other side.",
-        {
-            "A": "A falls slowly and surely: its steps are small but go the right way.",
-            "C": "C does not move at all: its weights are never changed.",
-            "D": "D falls quickly and then stays low: nothing is wrong here.",
-        },
-    )
+forgot_zero_grad = choice(
+    "Check the letter of the curve whose loop forgot `zero_grad`.",
+    "B",
+    "Without zero_grad every step repeats all the gradients so far, like a ball "
+    "that never loses speed: it rolls through the valley and up the other side.",
+    A="A falls slowly and surely: its steps are small but go the right way.",
+    C="C does not move at all: its weights are never changed.",
+    D="D falls quickly and then stays low: nothing is wrong here.",
+)

@@ -3,15 +3,17 @@
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from mnist_lessons.checks.asking import (
+    a_tensor,
     call,
+    choice,
     exercise,
     fresh,
     good_and_small,
-    letter,
+    gradient_flows,
     require,
+    rule_out,
 )
 
 
@@ -20,14 +22,12 @@ def dropout(function: Any) -> str:
     """Check a function: values (n, units), p -> values with a share p of zeros."""
     values = 0.5 + torch.rand(400, 50, generator=fresh())
     p = 0.2
-    result = call(function, values, p)
-    require(isinstance(result, Tensor), "Return a tensor.")
+    result = a_tensor(call(function, values, p))
     require(
         result.shape == values.shape,
         f"The values have the shape {tuple(values.shape)}, your result "
         f"{tuple(result.shape)}. A dropped value becomes 0; its place stays.",
     )
-    result = result.to(values.dtype)
     dropped = result == 0
     share = dropped.float().mean().item()
     require(share > 0, "No value was set to 0.")
@@ -58,7 +58,7 @@ def dropout(function: Any) -> str:
         "The kept values should all be multiplied by the same number, whatever was "
         "drawn for them.",
     )
-    for wrong, hint in (
+    mistakes = (
         (
             1.0,
             "The right share is dropped, but the sum of the values falls with it, and "
@@ -67,8 +67,8 @@ def dropout(function: Any) -> str:
         (1 - p, "Kept values became smaller. They have to make up for the lost ones."),
         (1 / p, "You divide by p. What share of the values is kept?"),
         (1 + p, "Close, but a fifth more than 80 % is not 100 %. Divide instead."),
-    ):
-        require(abs(factor - wrong) > 1e-3, hint)
+    )
+    rule_out(lambda wrong: abs(factor - wrong) <= 1e-3, mistakes)
     require(
         abs(factor - 1 / (1 - p)) < 1e-3,
         f"Kept values are multiplied by {factor:.3g}. Times the share that is kept, "
@@ -83,51 +83,36 @@ def dropout(function: Any) -> str:
         (call(function, values, 0.0) != values).float().mean() < 0.001,
         "With p = 0 nothing should change.",
     )
-    learns = values.clone().requires_grad_()
-    require(
-        function(learns, p).requires_grad,
-        "The gradient cannot flow through your result. Use PyTorch's operations all "
-        "the way, without .item(), .numpy() or .detach().",
-    )
+    gradient_flows(function, values, p)
     return (
         "Since the kept values make up for the dropped ones, the layer above sees the "
         "same average in training and in use, where nothing is dropped."
     )
 
 
-@exercise
-def small_network(answer: Any) -> str:
-    """Check (accuracy, numbers learned): 94.5 % with at most 20,000 numbers."""
-    good_and_small(
-        answer,
-        "narrow(...)",
-        goal=0.945,
-        best=0.99,
-        large="One unit of the hidden layer costs 784 weights, its bias and ten "
-        "weights to the logits: 795.",
-        weak="The width is only one of three knobs: which rates did well in the "
-        "picture, and is one epoch enough for them?",
-    )
-    return (
-        "A network of a twelfth of the MLP's size, and better than any linear "
-        "model: part of what looks like a lack of width is a lack of training."
-    )
+small_network = good_and_small(
+    "Check (accuracy, numbers learned): 94.5 % with at most 20,000 numbers.",
+    "narrow(...)",
+    goal=0.945,
+    best=0.99,
+    large="One unit of the hidden layer costs 784 weights, its bias and ten "
+    "weights to the logits: 795.",
+    weak="The width is only one of three knobs: which rates did well in the "
+    "picture, and is one epoch enough for them?",
+    praise="A network of a twelfth of the MLP's size, and better than any linear "
+    "model: part of what looks like a lack of width is a lack of training.",
+)
 
 
-@exercise
-def which_dropout(answer: Any) -> str:
-    """Check the letter of the run that was trained with dropout."""
-    return letter(
-        answer,
-        "C",
-        "Training loss is measured with dropout on, so with most of the network "
-        "missing; validation loss with all of it. The usual order is reversed.",
-        {
-            "A": "A learns the training digits and gets worse on the others, by jumps: "
-            "that is what a rate far too large looks like.",
-            "B": "B learns its digits to the last one while the others stop improving: "
-            "that is overfitting, with nothing to hold it back.",
-            "D": "D has hardly moved, and both curves lie on each other: its steps are "
-            "far too small to learn anything, let alone to overfit.",
-        },
-    )
+which_dropout = choice(
+    "Check the letter of the run that was trained with dropout.",
+    "C",
+    "Training loss is measured with dropout on, so with most of the network "
+    "missing; validation loss with all of it. The usual order is reversed.",
+    A="A learns the training digits and gets worse on the others, by jumps: "
+    "that is what a rate far too large looks like.",
+    B="B learns its digits to the last one while the others stop improving: "
+    "that is overfitting, with nothing to hold it back.",
+    D="D has hardly moved, and both curves lie on each other: its steps are "
+    "far too small to learn anything, let alone to overfit.",
+)

@@ -1,19 +1,22 @@
 """The checks of lesson 4."""
 
+import functools
 from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
 
 from mnist_lessons.checks.asking import (
     NotYetError,
+    a_tensor,
     call,
+    choice,
     exercise,
     fresh,
     good_and_small,
-    letter,
+    gradient_flows,
     require,
+    rule_out,
 )
 
 
@@ -24,14 +27,14 @@ def max_pool(function: Any) -> str:
     image[:2, :2] = -image[:2, :2].abs()  # a block without a positive number matters
     image[2:4, :2] = image[2:4, :2].abs()  # and so does one without a negative number
     batch = image[None, None]
-    true = F.max_pool2d(batch, 2)[0, 0]
+    true, smallest = F.max_pool2d(batch, 2)[0, 0], -F.max_pool2d(-batch, 2)[0, 0]
     result = call(function, image)
     require(
         not (isinstance(result, tuple) and len(result) == 2),
         "max(dim=...) returns two things, values and positions. amax(dim=...) returns "
         "the values alone.",
     )
-    require(isinstance(result, Tensor), "Return a tensor.")
+    result = a_tensor(result)
     require(
         result.shape != (7, 11),
         "Your windows overlap. Blocks of 2x2 lie side by side: the next one begins two "
@@ -42,29 +45,20 @@ def max_pool(function: Any) -> str:
         f"An image of shape {tuple(image.shape)} should become {tuple(true.shape)}, "
         f"half as high and half as wide; yours is {tuple(result.shape)}.",
     )
-    if torch.allclose(result.to(true.dtype), true, atol=1e-5):
-        learns = image.clone().requires_grad_()
-        require(
-            function(learns).requires_grad,
-            "The gradient cannot flow through your result. Use PyTorch's operations "
-            "all the way, without .item(), .numpy() or float().",
-        )
+    is_like = functools.partial(torch.allclose, result, atol=1e-5)
+    if is_like(true):
+        gradient_flows(function, image)
         return (
             "A strong response survives wherever in its block it was: that is how "
             "pooling forgets a pixel of position."
         )
-    by_size = torch.where(
-        true.abs() >= F.max_pool2d(-batch, 2)[0, 0].abs(),
-        true,
-        -F.max_pool2d(-batch, 2)[0, 0],
-    )
-    for wrong, hint in (
+    mistakes = (
         (
-            by_size,
+            torch.where(true.abs() >= smallest.abs(), true, smallest),
             "You take the number farthest from 0. The largest of -1 and -5 is -1.",
         ),
         (F.avg_pool2d(batch, 2)[0, 0], "That is the mean of each block."),
-        (-F.max_pool2d(-batch, 2)[0, 0], "That is the smallest of each block."),
+        (smallest, "That is the smallest of each block."),
         (
             true.clamp(min=0),
             "Where a block holds only negative values you return 0. Does your search "
@@ -79,46 +73,36 @@ def max_pool(function: Any) -> str:
             "You take four neighbours in a row. A block is two rows high: keep rows "
             "and columns apart when you reshape.",
         ),
-    ):
-        require(not torch.allclose(result.to(true.dtype), wrong, atol=1e-5), hint)
+    )
+    rule_out(is_like, mistakes)
     raise NotYetError(
         "The shape is right, the values are not: each should be the largest of a block "
         "of two rows and two columns."
     )
 
 
-@exercise
-def edge_filter(answer: Any) -> str:
-    """Check the letter of the map that a filter for left edges made."""
-    return letter(
-        answer,
-        "B",
-        "It subtracts the column on the left from the column on the right, so it "
-        "answers where ink begins; where ink ends the number is negative.",
-        {
-            "A": "A is positive all along the strokes and the same everywhere beside "
-            "them: it adds up the window, and has no direction.",
-            "C": "C answers most to strokes that run across, above and below them. "
-            "Which strokes have edges on the left?",
-            "D": "D is negative where you meet a stroke from the left, and positive "
-            "where you leave it. Which edges is that?",
-        },
-    )
+edge_filter = choice(
+    "Check the letter of the map that a filter for left edges made.",
+    "B",
+    "It subtracts the column on the left from the column on the right, so it "
+    "answers where ink begins; where ink ends the number is negative.",
+    A="A is positive all along the strokes and the same everywhere beside "
+    "them: it adds up the window, and has no direction.",
+    C="C answers most to strokes that run across, above and below them. "
+    "Which strokes have edges on the left?",
+    D="D is negative where you meet a stroke from the left, and positive "
+    "where you leave it. Which edges is that?",
+)
 
 
-@exercise
-def small_cnn(answer: Any) -> str:
-    """Check (accuracy, numbers learned): 98 % with at most 20,000 numbers."""
-    good_and_small(
-        answer,
-        "little(...)",
-        goal=0.98,
-        best=0.997,
-        large="Most of them lie between the last feature maps (25 values each) and the "
-        "fully connected layer.",
-        weak="Are they spent where they help? And is the rate right for so few steps?",
-    )
-    return (
-        "A tenth of the MLP's size, and as good: weights that are shared by all places "
-        "are spent well."
-    )
+small_cnn = good_and_small(
+    "Check (accuracy, numbers learned): 98 % with at most 20,000 numbers.",
+    "little(...)",
+    goal=0.98,
+    best=0.997,
+    large="Most of them lie between the last feature maps (25 values each) and the "
+    "fully connected layer.",
+    weak="Are they spent where they help? And is the rate right for so few steps?",
+    praise="A tenth of the MLP's size, and as good: weights that are shared by all "
+    "places are spent well.",
+)

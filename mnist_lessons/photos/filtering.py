@@ -1,4 +1,4 @@
-"""Small filters for grey pictures, tensors (height, width), that `images.py` needs."""
+"""Small filters for grey pictures, tensors (height, width), that recognition needs."""
 
 import torch
 import torch.nn.functional as F
@@ -26,8 +26,7 @@ def resize(image: Tensor, size: int | torch.Size, *, enlarge: bool = False) -> T
         if factor >= 1 and not enlarge:
             return image
         size = torch.Size(max(1, round(side * factor)) for side in image.shape)
-    image = image[None, None]
-    return F.interpolate(image, size, mode="bilinear", antialias=True)[0, 0]
+    return F.interpolate(image[None, None], size, mode="bilinear", antialias=True)[0, 0]
 
 
 def grow(image: Tensor, radius: int) -> Tensor:
@@ -44,40 +43,29 @@ def blur(image: Tensor, radius: int) -> Tensor:
     return F.avg_pool2d(F.avg_pool2d(padded, (wide, 1), 1), (1, wide), 1)[0, 0]
 
 
-def continued(image: Tensor, width: int) -> Tensor:
-    """Continue a picture on all sides, so that a slope goes on and a shape does not.
+def paper_of(grey: Tensor) -> Tensor:
+    """Return what the paper would look like without ink.
 
-    Each value beyond the edge is as far above the edge's as its mirror image is below.
+    Dark shapes up to a third of the picture wide are filled from around them (a
+    morphological closing). That follows the light: a shadow stays, it is not ink.
     """
-    for _ in range(2):
-        edges = image[:1], image[-1:]
-        w = min(width, len(image) - 1)
-        before = 2 * edges[0] - image[1 : w + 1].flip(0)
-        after = 2 * edges[1] - image[-w - 1 : -1].flip(0)
-        image = torch.cat([before, image, after]).T
-    return image
-
-
-def inner(image: Tensor, shape: torch.Size) -> Tensor:
-    """Cut the middle of that shape out of a picture."""
-    top, left = ((a - b) // 2 for a, b in zip(image.shape, shape, strict=True))
-    return image[top : top + shape[0], left : left + shape[1]]
+    radius = max(grey.shape) // 6
+    down, across = (min(2 * radius, side - 1) for side in grey.shape)
+    image = grey[None, None]
+    # beyond the edges a slope goes on and a shape does not: each value there is as far
+    # above the edge's as its mirror image is below
+    for margins in ([0, 0, down, down], [across, across, 0, 0]):
+        edges, mirrored = (F.pad(image, margins, m) for m in ("replicate", "reflect"))
+        image = 2 * edges - mirrored
+    filled = -grow(-grow(image[0, 0], radius), radius)
+    height, width = grey.shape
+    return filled[down : down + height, across : across + width].clamp(min=0.1)
 
 
 def extent(mask: Tensor) -> tuple[slice, slice]:
     """Return the rows and the columns between the first and the last that hold ink."""
     rows, columns = (mask.any(d).nonzero().flatten().tolist() for d in (1, 0))
     return slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
-
-
-def length(mask: Tensor) -> int:
-    """Return the longer side of the box around a shape."""
-    return max(span.stop - span.start for span in extent(mask))
-
-
-def runs_out(mask: Tensor) -> bool:
-    """Tell whether a shape touches the edge of the picture."""
-    return bool(mask[[0, -1]].any() or mask[:, [0, -1]].any())
 
 
 def stroke_width(digit: Tensor) -> float:

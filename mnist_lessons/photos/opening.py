@@ -1,4 +1,4 @@
-"""Opening a picture, whatever kind it is, as grey values. What `images.py` begins with.
+"""Opening a picture, whatever kind it is, as grey values: where `read_digit` begins.
 
 Afterwards a picture is a float32 tensor (height, width), 0 for black and 1 for white,
 with at most `LARGEST` pixels a side.
@@ -14,14 +14,17 @@ import torch
 from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
+from mnist_lessons.arguments import LessonsError
+from mnist_lessons.photos.filtering import resize
+
 LARGEST = 1000  # a longer picture is made smaller first: nothing is lost at 28x28
 MOST_PIXELS = 150_000_000  # some small files unfold to fill the memory
+TOO_LARGE = "The picture has too many pixels. Make it smaller and try again."
 # not all that Pillow knows: opening EPS, for one, would start another program
 FORMATS = ("PNG", "JPEG", "MPO", "GIF", "BMP", "TIFF", "WEBP", "AVIF", "PPM")
-ADVICE = "Save the picture as PNG or JPEG and try again."
 
 
-class ImageError(ValueError):
+class ImageError(LessonsError, ValueError):
     """The picture cannot be read, or no digit is found in it."""
 
 
@@ -40,36 +43,28 @@ def read_grey(source: Any) -> Tensor:
 
 
 def _grey_of_file(path: Path) -> Tensor:
-    if path.is_dir():
-        raise ImageError(f"{path} is a folder; name the picture in it.")
-    if not path.exists():
+    if not path.is_file():
         raise ImageError(
             f"There is no file {path.absolute()}. Is the name right, and the folder?"
         )
+    Image.init()
+    known = [name for name in FORMATS if name in Image.OPEN]
     try:
-        with path.open("rb") as file:
-            start = file.read(12)
-            if not start:
-                raise ImageError(f"{path} is empty. {ADVICE}")
-            file.seek(0)
-            Image.init()
-            with warnings.catch_warnings():
-                # Pillow's own about size, and those about odd details in a file
-                warnings.simplefilter("ignore")
-                known = [name for name in FORMATS if name in Image.OPEN]
-                with Image.open(file, formats=known) as picture:
-                    return _grey_of_picture(picture)
+        # Pillow warns of large pictures, and of odd details in a file
+        with (
+            warnings.catch_warnings(action="ignore"),
+            Image.open(path, formats=known) as picture,
+        ):
+            return _grey_of_picture(picture)
     except ImageError as error:
         raise ImageError(f"{path}: {error}") from None
     except Image.DecompressionBombError as error:
-        raise ImageError(f"{path}: {_too_large('far too many')}") from error
+        raise ImageError(f"{path}: {TOO_LARGE}") from error
     except UnidentifiedImageError as error:
-        if start[4:8] == b"ftyp" and start[8:12] in (b"heic", b"heix", b"mif1"):
-            raise ImageError(
-                f"{path} is a HEIC photo, as iPhones take them, which cannot be read "
-                "here. Export it as JPEG and try again."
-            ) from error
-        raise ImageError(f"{path} is not a picture. {ADVICE}") from error
+        raise ImageError(
+            f"{path} is not a picture of a kind that can be read here (nor is a HEIC "
+            "photo of an iPhone). Save it as PNG or JPEG and try again."
+        ) from error
     except PermissionError as error:
         raise ImageError(f"{path} cannot be read: you have no right to.") from error
     # a damaged file makes Pillow raise nearly anything
@@ -80,24 +75,18 @@ def _grey_of_file(path: Path) -> Tensor:
 
 
 def _grey_of_picture(picture: Image.Image) -> Tensor:
-    width, height = picture.size
-    if width * height > MOST_PIXELS:
-        raise ImageError(_too_large(f"{width} x {height}"))
+    if picture.width * picture.height > MOST_PIXELS:
+        raise ImageError(TOO_LARGE)
     if picture.mode in ("I", "F") or picture.mode.startswith("I;"):  # 16 bits and more
         picture = ImageOps.exif_transpose(picture)
         values = np.asarray(picture, dtype=np.float32)
-        picture = Image.fromarray(values / max(1.0, float(values.max())))
-    else:
-        picture.draft("RGB", (LARGEST, LARGEST))  # JPEG can be read at a half, a fourth
-        picture = ImageOps.exif_transpose(picture)
-        picture = _on_paper(picture) if picture.has_transparency_data else picture
-        picture = picture.convert("RGB").convert("L")
+        return _grey_of_values(values / max(1.0, float(values.max())))
+    picture.draft("RGB", (LARGEST, LARGEST))  # JPEG can be read at a half, a fourth
+    picture = ImageOps.exif_transpose(picture)
+    picture = _on_paper(picture) if picture.has_transparency_data else picture
+    picture = picture.convert("RGB").convert("L")
     picture.thumbnail((LARGEST, LARGEST), Image.Resampling.BOX)
     return _grey_of_values(np.array(picture))
-
-
-def _too_large(size: str) -> str:
-    return f"{size} pixels are too many. Make the picture smaller and try again."
 
 
 def _on_paper(picture: Image.Image) -> Image.Image:
@@ -114,8 +103,9 @@ def _on_paper(picture: Image.Image) -> Image.Image:
 
 
 def _grey_of_values(source: Any) -> Tensor:
+    plain = source.detach().cpu() if isinstance(source, Tensor) else source
     try:
-        values = torch.as_tensor(np.asarray(_plain(source))).float()
+        values = torch.as_tensor(np.asarray(plain)).float()
     except (TypeError, ValueError, RuntimeError) as error:
         raise ImageError(
             f"A {type(source).__name__} is no picture. Give a file's name, a PIL "
@@ -128,24 +118,11 @@ def _grey_of_values(source: Any) -> Tensor:
             "Write image.squeeze() for a digit of shape (1, 28, 28); average the "
             "colours of an image in colour."
         )
-    if not values.isfinite().all():
-        raise ImageError(
-            "Some of the grey values are not finite (NaN or infinite), so this is no "
-            "picture. Find out where they come from."
-        )
-    if values.min() < 0:
+    if not values.min() >= 0:  # not a number, for one
         raise ImageError(
             f"Grey values go from 0 to 1 or from 0 to 255; the smallest here is "
             f"{values.min():.3g}. Undo the normalising: image * std + mean."
         )
     largest = float(values.max())
     values = values / (1 if largest <= 1 else 255 if largest <= 255 else largest)
-    if max(shape) <= LARGEST:
-        return values
-    picture = Image.fromarray(values.numpy())
-    picture.thumbnail((LARGEST, LARGEST), Image.Resampling.BOX)
-    return torch.as_tensor(np.array(picture))
-
-
-def _plain(source: Any) -> Any:
-    return source.detach().cpu() if isinstance(source, Tensor) else source
+    return resize(values, LARGEST)

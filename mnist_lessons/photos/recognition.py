@@ -15,14 +15,11 @@ from torch import Tensor
 
 from mnist_lessons.photos.filtering import (
     blur,
-    continued,
     extent,
     grow,
-    inner,
-    length,
     otsu,
+    paper_of,
     resize,
-    runs_out,
     stroke_width,
 )
 from mnist_lessons.photos.opening import ImageError, read_grey
@@ -40,19 +37,12 @@ class BlankImageError(ImageError):
 
 
 class Steps(NamedTuple):
-    """A picture on its way to a digit: float32; but for `grey`, ink is 1, paper is 0.
+    """A picture on its way to a digit: float32; ink is 1, paper is 0."""
 
-    Attributes:
-        grey: the picture as it was given, (height, width), 0 is black and 1 is white.
-        cropped: the digit alone, (height, width), at most 100 pixels a side.
-        boxed: scaled to fit the box, (height, width), the longer side of 20 pixels.
-        image: with its centre of mass in the middle, (1, 1, 28, 28).
-    """
-
-    grey: Tensor
-    cropped: Tensor
-    boxed: Tensor
-    image: Tensor
+    grey: Tensor  # as it was given, (height, width), but 0 is black, 1 is white
+    cropped: Tensor  # the digit alone, (height, width), at most 100 pixels a side
+    boxed: Tensor  # scaled to fit the box, (height, width), the longer side 20 pixels
+    image: Tensor  # with its centre of mass in the middle, (1, 1, 28, 28)
 
 
 def read_digit(source: Any) -> Tensor:
@@ -72,35 +62,27 @@ def read_digit(source: Any) -> Tensor:
 
     Raises:
         BlankImageError: there is no digit to be seen.
-        ImageError: the source is no picture, or damaged, or too large. Both kinds are
-            `ValueError`s.
+        ImageError: the source is no picture, or damaged, or too large.
     """
     return steps_of(source).image
 
 
 def steps_of(source: Any) -> Steps:
-    """Do what `read_digit` does, and return every step of it.
-
-    Args:
-        source: as for `read_digit`.
-
-    Raises:
-        BlankImageError, ImageError: as `read_digit` does.
-    """
-    given = read_grey(source)
-    grey = dark_on_light(given)
+    """Do what `read_digit` does, with its errors, and return every step of it."""
+    picture = read_grey(source)
+    grey = dark_on_light(picture)
     small = resize(grey, COARSE)
     paper = paper_of(small)
     where = main_shape(is_ink(without_paper(small, paper)))
     digit = None if where is None else cut_out(without_paper(grey, paper), where)
     if digit is None:
-        name = f"{source}: t" if isinstance(source, str | os.PathLike) else "T"
+        there = f"{source}: there" if isinstance(source, str | os.PathLike) else "There"
         raise BlankImageError(
-            f"{name}here is no digit to be seen. Write it larger or with a darker pen, "
+            f"{there} is no digit to be seen. Write it larger or with a darker pen, "
             "and let it fill about half of the picture."
         )
     boxed = fit_box(digit)
-    return Steps(given, digit, boxed, centre(boxed)[None, None])
+    return Steps(picture, digit, boxed, centre(boxed)[None, None])
 
 
 def dark_on_light(grey: Tensor) -> Tensor:
@@ -117,17 +99,6 @@ def dark_on_light(grey: Tensor) -> Tensor:
         skewness += float((detail / spread).pow(3).mean())
     # 0.5 to 1, because the light of a dark board is nothing to measure ink by
     return 1 - grey / 2 if skewness > 0 else grey
-
-
-def paper_of(grey: Tensor) -> Tensor:
-    """Return what the paper would look like without ink.
-
-    Dark shapes up to a third of the picture wide are filled from around them (a
-    morphological closing). That follows the light: a shadow stays, it is not ink.
-    """
-    radius = max(grey.shape) // 6
-    filled = -grow(-grow(continued(grey, 2 * radius), radius), radius)
-    return inner(filled, grey.shape).clamp(min=0.1)
 
 
 def without_paper(grey: Tensor, paper: Tensor) -> Tensor:
@@ -169,6 +140,13 @@ def main_shape(mask: Tensor) -> Tensor | None:
     A shape that runs out of the picture, the edge of a table for one, counts only if
     there is none within. `None` if all are as small as dust.
     """
+
+    def length(shape: Tensor) -> int:
+        return max(span.stop - span.start for span in extent(shape))
+
+    def is_within(shape: Tensor) -> bool:
+        return not (shape[[0, -1]].any() or shape[:, [0, -1]].any())
+
     labels = torch.arange(1.0, mask.numel() + 1).view(mask.shape) * mask
     while not torch.equal(spread := grow(labels, 1) * mask, labels):
         labels = spread  # each pixel takes the largest label that it can reach
@@ -178,12 +156,11 @@ def main_shape(mask: Tensor) -> Tensor | None:
     large = [shape for shape in shapes if length(shape) >= dust]
     if not large:
         return None
-    within = [shape for shape in large if not runs_out(shape)]
-    main = (within or large)[0]
+    main = next(filter(is_within, large), large[0])
     near = grow(main.float(), max(1, round(0.15 * length(main)))) > 0
     for shape in shapes:
         belongs = (shape & near).any() and shape.sum() > 0.03 * main.sum()
-        if belongs and (runs_out(main) or not runs_out(shape)):
+        if belongs and (is_within(shape) or not is_within(main)):
             main = main | shape
     return main.float()
 

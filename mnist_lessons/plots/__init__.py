@@ -8,6 +8,7 @@ from mnist_lessons.plots.charts import (
     bars,
     confusion,
     curves,
+    fitting,
     history,
     ladder,
     runs,
@@ -17,13 +18,15 @@ from mnist_lessons.plots.charts import (
 from mnist_lessons.plots.digits import (
     HARD_DIGITS,
     answer_sheet,
+    batch,
     digits,
+    filtering,
+    learning,
     maps,
     pixels,
     templates,
     value_ranges,
 )
-from mnist_lessons.plots.experiments import batch, filtering, fitting, learning
 
 __all__ = [
     "HARD_DIGITS",

@@ -1,11 +1,12 @@
 """Charts: of training runs, of comparisons, of what a model confuses."""
 
+import itertools
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, NullFormatter, PercentFormatter
 from torch import Tensor
 
@@ -21,11 +22,15 @@ from mnist_lessons.plots.picture import (
     Picture,
     accuracy_axis,
     are_long,
+    centred,
     error_of,
     fitting_size,
     grid,
     in_one_style,
+    mark_accuracies,
 )
+
+BESIDE: dict[str, Any] = {"loc": "center left", "bbox_to_anchor": (1.0, 0.5)}
 
 
 @in_one_style
@@ -36,31 +41,27 @@ def bars(
     highlight: int | None = None,
     xlabel: str = "digit",
 ) -> Picture:
-    """Draw one bar chart for each set of values, side by side.
+    """Draw one bar chart for each set of values, by its title, side by side.
 
-    Args:
-        values: the title of each chart, and its values.
-        names: what stands below each bar; the numbers from 0 where nothing is given.
-        highlight: the bar to mark.
-        xlabel: what the bars stand for.
+    `names` stand below the bars, the numbers from 0 where nothing is given; `xlabel`
+    says what the bars stand for; `highlight` is the number of a bar to mark.
     """
-    figure = Figure(figsize=(4.2 * len(values), 2.9))
-    axes = figure.subplots(1, len(values), squeeze=False)[0]
-    told = []
+    figure, axes = grid(len(values), 4.2, 2.9)
+    listed = []
     for axis, (title, heights) in zip(axes, values.items(), strict=True):
         heights = torch.as_tensor(heights).detach().cpu().flatten().tolist()
         below = list(names or map(str, range(len(heights))))
-        colours = [ORANGE if i == highlight else BLUE for i in range(len(heights))]
-        drawn = axis.bar(below, heights, color=colours)
+        drawn = axis.bar(below, heights, color=BLUE)
         if are_long(below) and len(below) > 4:
             axis.set_xticks(range(len(below)), below, rotation=90)
         if highlight is not None:
-            drawn[highlight].set_hatch("//")
+            drawn[highlight].set(facecolor=ORANGE, hatch="//")
         axis.axhline(0, color=BLACK, linewidth=1)
         axis.set(title=title, xlabel=xlabel)
-        pairs = zip(below, heights, strict=True)
-        told.append(f"{title}: {', '.join(f'{n} {h:.3g}' for n, h in pairs)}")
-    return Picture(figure, f"Bar charts of {' and '.join(values)}. {'; '.join(told)}.")
+        pairs = [f"{n} {h:.3g}" for n, h in zip(below, heights, strict=True)]
+        listed.append(f"{title}: {', '.join(pairs)}")
+    titles = " and ".join(values)
+    return Picture(figure, f"Bar charts of {titles}. {'; '.join(listed)}.")
 
 
 @in_one_style
@@ -75,21 +76,14 @@ def curves(
     ylim: tuple[float, float] | None = None,
     marks: Mapping[str, float] | None = None,
 ) -> Picture:
-    """Draw one or more lines over a common axis.
+    """Draw lines, the heights of each by its name, over common positions `x`.
 
-    Args:
-        lines: the name of each line, and its heights.
-        x: the common positions; 1, 2, 3, ... where nothing is given.
-        xlabel: what the horizontal axis shows, with its unit.
-        ylabel: what the vertical axis shows, with its unit.
-        percent: the heights are fractions; show them in percent.
-        logx: space the positions by their ratios.
-        ylim: the lowest and the highest height to show.
-        marks: positions to point out, by the letter to write above each.
+    Where nothing is given, these are 1, 2, 3, ...; `logx` spaces them by their ratios.
+    `percent` shows fractions in percent, `ylim` only heights in this range. `marks`
+    are positions to point out, by the letter to write above each.
     """
-    figure = Figure(figsize=(7.6, 3.6))
-    axis = figure.subplots()
-    told = _draw_lines(axis, lines, x)
+    figure, (axis,) = grid(1, 7.6, 3.6)
+    ends = _draw_lines(axis, lines, x)
     axis.set(xlabel=xlabel, ylabel=ylabel, ylim=ylim)
     if logx:
         axis.set_xscale("log")
@@ -99,13 +93,13 @@ def curves(
     if percent:
         axis.yaxis.set_major_formatter(PercentFormatter(1.0))
     if len(lines) > 1:
-        axis.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
+        axis.legend(**BESIDE)
     above = axis.get_xaxis_transform()  # x in the chart's units, y from 0 to 1
     for letter, place in (marks or {}).items():
         axis.axvline(place, color=BLACK, linewidth=1, linestyle=":")
         axis.text(place, 1.02, letter, transform=above, ha="center", weight="bold")
-        told += f"; {letter} marks {place:g}"
-    return Picture(figure, f"Line chart of {ylabel} against {xlabel}. {told}.")
+        ends += f"; {letter} marks {place:g}"
+    return Picture(figure, f"Line chart of {ylabel} against {xlabel}. {ends}.")
 
 
 @in_one_style
@@ -118,39 +112,29 @@ def scatter(
 ) -> Picture:
     """Draw accuracies as dots, one chart for each group; the best dot is a square.
 
-    Charts with the same label below have the same range.
-
-    Args:
-        groups: the title of each chart, and the positions and accuracies of its dots.
-        xlabel: what the horizontal axis of each chart shows, with its unit.
-        ylabel: what the common vertical axis shows.
-        logx: for each chart, whether to space its positions by their ratios.
+    A group has a title, and the positions and accuracies of its dots. `xlabel` and
+    `logx` say for each chart what its positions are, and whether to space them by
+    their ratios; charts with the same label have the same range.
     """
-    figure = Figure(figsize=(3.2 * len(groups), 3.4))
-    axes = figure.subplots(1, len(groups), sharey=True, squeeze=False)[0]
-    told = []
+    figure, axes = grid(len(groups), 3.2, 3.4, sharey=True)
+    winners = []
     for number, (title, (x, y)) in enumerate(groups.items()):
         axis, best = axes[number], max(range(len(y)), key=lambda dot: y[dot])
+        if (first := list(xlabel).index(xlabel[number])) != number:
+            axis.sharex(axes[first])
         errors = [error_of(accuracy) for accuracy in y]
         axis.plot(x, errors, "o", color=BLUE, alpha=0.8, markersize=7)
         axis.plot(x[best], errors[best], "s", color=ORANGE, markersize=9)
         axis.set(title=title, xlabel=xlabel[number])
         axis.set_xscale("log" if logx and logx[number] else "linear")
         axis.grid(axis="y")
-        told.append(
-            f"{title}: {len(y)} dots, the best, {y[best]:.3g}, at {x[best]:.3g}"
-        )
-    for label in set(xlabel):
-        alike = [a for a, name in zip(axes, xlabel, strict=True) if name == label]
-        ends = [end for axis in alike for end in axis.get_xlim()]
-        for axis in alike:
-            axis.set_xlim(min(ends), max(ends))
+        winners.append(f"{len(y)} dots, the best, {y[best]:.3g}, at {x[best]:.3g}")
     axes[0].set_ylabel(ylabel)
     accuracy_axis(axes[0], [a for _, y in groups.values() for a in y])
+    listed = "; ".join(map(": ".join, zip(groups, winners, strict=True)))
     return Picture(
         figure,
-        f"Dots of {ylabel} in {len(groups)} charts: {', '.join(groups)}. "
-        f"{'; '.join(told)}.",
+        f"Dots of {ylabel} in {len(groups)} charts: {', '.join(groups)}. {listed}.",
     )
 
 
@@ -164,35 +148,31 @@ def history(record: History) -> Picture:
     if not record:
         why = record.stopped or "It has no records."
         raise ValueError(f"No epoch was finished, so there is no curve to draw. {why}")
-    figure = Figure(figsize=(9, 3.3))
-    told = []
-    for axis, value in zip(figure.subplots(1, 2), ("loss", "accuracy"), strict=True):
-        named = {"training": f"train_{value}", "validation": f"valid_{value}"}
-        lines = {
-            name: record[column]
-            for name, column in named.items()
-            if None not in record[column]
-        }
-        told.append(f"{value}: {_draw_lines(axis, lines)}")
+    figure, axes = grid(2, 4.5, 3.3)
+    ends = []
+    for axis, value in zip(axes, ("loss", "accuracy"), strict=True):
+        lines = {"training": record[f"train_{value}"]}
+        lines["validation"] = record[f"valid_{value}"]
+        lines = {name: line for name, line in lines.items() if None not in line}
+        ends.append(f"{value}: {_draw_lines(axis, lines)}")
         axis.set(xlabel="epoch", ylabel=value)
-        if value == "loss":
-            axis.legend(loc="upper right")
-    axis.yaxis.set_major_formatter(PercentFormatter(1.0))
+    axes[0].legend(loc="upper right")
+    axes[1].yaxis.set_major_formatter(PercentFormatter(1.0))
     return Picture(
         figure,
-        f"Two line charts, loss and accuracy against the epoch. {'; '.join(told)}.",
+        f"Two line charts, loss and accuracy against the epoch. {'; '.join(ends)}.",
     )
 
 
 @in_one_style
 def runs(records: Mapping[str, History]) -> Picture:
     """Draw training and validation loss of several runs, one chart each."""
-    figure, axes = grid(len(records), 4, 2.6, 2.9)
-    told = []
+    figure, axes = grid(len(records), 2.6, 2.9, columns=4)
+    ends = []
     top = max(max(r["train_loss"] + r["valid_loss"]) for r in records.values())
     for axis, (name, record) in zip(axes, records.items(), strict=True):
         lines = {"training": record["train_loss"], "validation": record["valid_loss"]}
-        told.append(f"{name}: {_draw_lines(axis, lines)}")
+        ends.append(f"{name}: {_draw_lines(axis, lines)}")
         axis.set(title=name, xlabel="epoch", ylim=(0, 1.05 * top))
         axis.label_outer()
     axes[0].set_ylabel("loss")
@@ -201,42 +181,78 @@ def runs(records: Mapping[str, History]) -> Picture:
     return Picture(
         figure,
         f"Line charts of the loss in {len(records)} runs: {', '.join(records)}. "
-        f"{'; '.join(told)}.",
+        f"{'; '.join(ends)}.",
+    )
+
+
+@in_one_style
+def fitting(curves: Mapping[str, Mapping[str, Any]], seen: Sequence[float]) -> Picture:
+    """Draw loss and accuracy on training and validation digits; earlier runs in grey.
+
+    Each run, by its name, has the curves `train_loss`, `valid_loss`, `train_accuracy`
+    and `valid_accuracy`: a value for each number of digits that the network had
+    `seen`. One that broke off has fewer, or none.
+    """
+    figure, axes = grid(2, 5.2, 3.5)
+    ends = []
+    *_, last = curves
+    before: dict[str, Any] = {"color": GREY, "linewidth": 1}
+    for name, run in curves.items():
+        for axis, value in zip(axes, ("loss", "accuracy"), strict=True):
+            train, valid = run[f"train_{value}"], run[f"valid_{value}"]
+            if not train:  # the run broke off in its first round
+                ends.append(f"{name}: no {value}")
+                continue
+            end = f"{value} {train[-1]:.3g} on training, {valid[-1]:.3g} on validation"
+            ends.append(f"{name}: at the end {end}")
+            at = seen[: len(train)]
+            if name == last:
+                _draw_lines(axis, {"training": train, "validation": valid}, at)
+            else:
+                axis.plot(at, train, "-", **before)
+                axis.plot(at, valid, "--", label="the run before", **before)
+    # the same scales for most runs, wider ones for a run that would leave them
+    highest, lowest = axes[0].dataLim.y1, axes[1].dataLim.y0
+    axes[0].set(ylabel="loss", ylim=(0, max(1.0, 1.05 * highest)))
+    axes[1].set(ylabel="accuracy", ylim=(min(0.6, lowest - 0.05), 1.01))
+    axes[1].yaxis.set_major_formatter(PercentFormatter(1.0))
+    for axis in axes:
+        axis.set(xlabel="digits seen")
+        axis.grid(axis="y")
+    if axes[1].lines:
+        axes[1].legend(**BESIDE)
+    figure.suptitle(last, size=11)
+    return Picture(
+        figure,
+        "Loss and accuracy on training and on validation digits, against the digits "
+        f"seen. {'; '.join(ends)}.",
     )
 
 
 @in_one_style
 def spread(scores: Mapping[str, Sequence[Score]]) -> Picture:
-    """Draw the accuracy and the loss of several runs a recipe: a dot each, and means.
-
-    Args:
-        scores: the name of each recipe, and the score of each of its runs.
-    """
-    figure = Figure(figsize=(9, 0.8 + 0.42 * len(scores)))
-    axes = figure.subplots(1, 2, sharey=True)
-    told = []
-    for row, (name, runs) in enumerate(scores.items()):
-        words = []
-        for axis, value in zip(axes, ("accuracy", "loss"), strict=True):
-            found = [score[value] for score in runs]
-            mean = sum(found) / len(found)
-            axis.plot(found, [row] * len(found), "o", color=BLUE, alpha=0.8)
-            axis.plot(mean, row, "|", color=ORANGE, markersize=22, markeredgewidth=3)
-            words.append(f"{value} {min(found):.3g} to {max(found):.3g}")
-        told.append(f"{name}: {', '.join(words)}")
+    """Draw accuracy and loss of several runs a recipe, by its name: dots, and means."""
+    figure, axes = grid(2, 4.5, 0.8 + 0.42 * len(scores), sharey=True)
+    ranges = dict.fromkeys(scores, "")
     for axis, value in zip(axes, ("accuracy", "loss"), strict=True):
+        for row, (name, runs) in enumerate(scores.items()):
+            values = [score[value] for score in runs]
+            mean = sum(values) / len(values)
+            axis.plot(values, [row] * len(values), "o", color=BLUE, alpha=0.8)
+            axis.plot(mean, row, "|", color=ORANGE, markersize=22, markeredgewidth=3)
+            ranges[name] += f", {value} {min(values):.3g} to {max(values):.3g}"
         axis.set(xlabel=f"validation {value}", ylim=(len(scores) - 0.5, -0.5))
         axis.grid(axis="x")
+        axis.locator_params(axis="x", nbins=5)
     axes[0].set_yticks(range(len(scores)), scores)
     accuracies = [score.accuracy for runs in scores.values() for score in runs]
     decimals = 2 if max(accuracies) - min(accuracies) < 0.005 else 1
     axes[0].xaxis.set_major_formatter(PercentFormatter(1.0, decimals=decimals))
-    for axis in axes:
-        axis.locator_params(axis="x", nbins=5)
+    listed = "; ".join(f"{name}: {words[2:]}" for name, words in ranges.items())
     return Picture(
         figure,
         f"Validation accuracy and loss of {', '.join(scores)}, one dot a run and a bar "
-        f"at the mean. {'; '.join(told)}.",
+        f"at the mean. {listed}.",
     )
 
 
@@ -244,12 +260,9 @@ def spread(scores: Mapping[str, Sequence[Score]]) -> Picture:
 def confusion(
     labels: Tensor, answers: Tensor, classes: Sequence[str] | None = None
 ) -> Picture:
-    """Draw how often each class got each answer. Mistakes are shaded, not the diagonal.
+    """Draw how often each class (count,) got each answer (count,).
 
-    Args:
-        labels: the true classes, (count,).
-        answers: a model's answers, (count,).
-        classes: names for the class numbers; 0 to 9 where nothing is given.
+    Mistakes are shaded, not the diagonal. `classes` are names; else they are 0 to 9.
     """
     names = list(classes or map(str, range(10)))
     pairs = labels.cpu() * len(names) + answers.cpu()
@@ -258,33 +271,22 @@ def confusion(
     cell = max(0.3, 0.46 - 0.004 * len(names))  # inches
     side = max(5.4, cell * len(names) + 1.8 * are_long(names))
     size = fitting_size([str(int(counts.max()))], 0.8 * cell)
-    figure = Figure(figsize=(side + 0.8, side))
-    axis = figure.subplots()
+    figure, (axis,) = grid(1, side + 0.8, side)
     axis.imshow(mistakes.numpy(), cmap="Blues", vmax=max(1, 1.5 * int(mistakes.max())))
-    for row in range(len(names)):
-        for column in range(len(names)):
-            if count := int(counts[row, column]):
-                shade = GREY if row == column else BLACK
-                axis.text(
-                    column,
-                    row,
-                    str(count),
-                    color=shade,
-                    size=size,
-                    ha="center",
-                    va="center",
-                )
+    for (row, column), count in np.ndenumerate(counts.numpy()):
+        if count:
+            shade = GREY if row == column else BLACK
+            centred(axis, column, row, str(count), color=shade, size=size)
     axis.set(xlabel="answer", ylabel="label")
-    upright = 90 if are_long(names) else 0
-    axis.set_xticks(range(len(names)), names, rotation=upright)
+    axis.set_xticks(range(len(names)), names, rotation=90 if are_long(names) else 0)
     axis.set_yticks(range(len(names)), names)
     axis.spines[:].set_visible(True)
     most = [divmod(int(i), len(names)) for i in mistakes.flatten().topk(3).indices]
-    told = [f"{names[t]} read as {names[a]}, {mistakes[t, a]} times" for t, a in most]
+    listed = [f"{names[t]} read as {names[a]}, {mistakes[t, a]} times" for t, a in most]
     return Picture(
         figure,
         f"Confusion matrix of {len(labels):,} digits. {int(mistakes.sum())} lie off "
-        f"the diagonal. The most frequent mistakes: {'; '.join(told)}.",
+        f"the diagonal. The most frequent mistakes: {'; '.join(listed)}.",
     )
 
 
@@ -294,45 +296,35 @@ def _draw_lines(
     x: Sequence[float] | None = None,
 ) -> str:
     """Draw the lines, and say where each begins and ends."""
-    told = []
-    for number, (name, heights) in enumerate(lines.items()):
+    ends = []
+    looks = itertools.cycle(zip(COLOURS, DASHES, MARKERS, strict=True))
+    for (name, heights), (color, dashes, marker) in zip(
+        lines.items(), looks, strict=False
+    ):
         heights = [float(height) for height in heights]
-        axis.plot(
-            range(1, len(heights) + 1) if x is None else [float(place) for place in x],
-            heights,
-            linestyle=DASHES[number % len(DASHES)],
-            color=COLOURS[number % len(COLOURS)],
-            marker=MARKERS[number % len(MARKERS)] if len(heights) <= 30 else None,
-            label=name,
-        )
-        told.append(f"{name} from {heights[0]:.3g} to {heights[-1]:.3g}")
+        places = range(1, len(heights) + 1) if x is None else [float(at) for at in x]
+        look = {"color": color, "linestyle": dashes, "label": name}
+        axis.plot(places, heights, marker=marker if len(heights) <= 30 else "", **look)
+        ends.append(f"{name} from {heights[0]:.3g} to {heights[-1]:.3g}")
     if x is None or all(float(place).is_integer() for place in x):
         axis.xaxis.set_major_locator(MaxNLocator(integer=True))
     axis.grid(axis="y")
-    return "; ".join(told)
+    return "; ".join(ends)
 
 
 class Rung(NamedTuple):
-    """One model on the ladder.
-
-    Attributes:
-        name: what to call it.
-        score: its score on the validation digits.
-        parameters: how many numbers it learned.
-        seconds: how long it took to train.
-    """
+    """One model on the ladder."""
 
     name: str
-    score: Score
-    parameters: int
-    seconds: float
+    score: Score  # on the validation digits
+    parameters: int  # how many numbers it learned
+    seconds: float  # to train it
 
 
 @in_one_style
 def ladder(rungs: Sequence[Rung]) -> Picture:
     """Draw the validation accuracy of each model against its size and training time."""
-    figure = Figure(figsize=(9, 3.6))
-    axes = figure.subplots(1, 2, sharey=True)
+    figure, axes = grid(2, 4.5, 3.6, sharey=True)
     sizes = [float(max(rung.parameters, 1)) for rung in rungs]
     times = [max(rung.seconds, 0.001) for rung in rungs]
     labels = ("numbers it learned", "seconds to train")
@@ -340,30 +332,24 @@ def ladder(rungs: Sequence[Rung]) -> Picture:
         for number, (rung, x) in enumerate(zip(rungs, where, strict=True)):
             accuracy = rung.score.accuracy
             low, high = rung.score.interval
-            axis.errorbar(
-                x,
-                1 - accuracy,
-                yerr=[[high - accuracy], [accuracy - low]],
-                fmt=MARKERS[number % 7],
-                color=COLOURS[number % 7],
-                markersize=8,
-                capsize=3,
-                label=f"{rung.name}: {accuracy:.1%}, {rung.seconds:.2g} s",
-            )
+            interval = [[high - accuracy], [accuracy - low]]
+            look: dict[str, Any] = {
+                "fmt": MARKERS[number % 7],
+                "color": COLOURS[number % 7],
+            }
+            look["label"] = f"{rung.name}: {accuracy:.1%}, {rung.seconds:.2g} s"
+            axis.errorbar(x, 1 - accuracy, interval, markersize=8, capsize=3, **look)
         axis.set(xscale="log", xlabel=label, xlim=(min(where) / 4, max(where) * 4))
         axis.xaxis.set_minor_formatter(NullFormatter())
         axis.grid(axis="y")
     # errors on a log scale, so that 98 and 99 % stand apart; good models on top
-    axes[0].set_yscale("log")
     lowest = min(1 - rung.score.interval[1] for rung in rungs)
     top = max(min(0.004, 0.8 * lowest), 1e-4)
-    axes[0].set(ylim=(1.0, top), ylabel="validation accuracy")
+    axes[0].set(yscale="log", ylim=(1.0, top), ylabel="validation accuracy")
     ticks = [0.8, 0.5, 0.2, 0.1, 0.05, 0.02, 0.01, 0.005, 0.002, 0.001]
-    ticks = [tick for tick in ticks if tick >= top]
-    axes[0].set_yticks(ticks, [f"{100 - 100 * error:g} %" for error in ticks])
-    axes[0].minorticks_off()
-    axes[1].legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
-    told = [
+    mark_accuracies(axes[0], [tick for tick in ticks if tick >= top])
+    axes[1].legend(**BESIDE)
+    listed = [
         f"{r.name}: {r.score.accuracy:.2%} with {r.parameters:,} numbers, "
         f"{r.seconds:.2g} seconds"
         for r in rungs
@@ -371,5 +357,5 @@ def ladder(rungs: Sequence[Rung]) -> Picture:
     return Picture(
         figure,
         f"The ladder: validation accuracy of {len(rungs)} models against their size "
-        f"and training time. {'; '.join(told)}.",
+        f"and training time. {'; '.join(listed)}.",
     )

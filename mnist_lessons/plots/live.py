@@ -5,10 +5,9 @@ from typing import Any
 
 from IPython import get_ipython
 from IPython.display import DisplayHandle, display
-from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-from mnist_lessons.plots.picture import BLUE, ORANGE, Picture, in_one_style
+from mnist_lessons.plots.picture import BLUE, ORANGE, Picture, grid, in_one_style
 
 SHARE = 0.06  # of the time, so that it stays below a tenth on a busy machine, too
 POINTS = 20  # of the training curve, for each epoch
@@ -23,22 +22,18 @@ class LiveChart:
     when this drawing and the last one will together with those before take less than a
     tenth of the time; a run of a second or two is drawn just once, at its end. Outside
     a notebook nothing is drawn.
-
-    Args:
-        epochs: how many there will be.
-        batches: how many an epoch has.
     """
 
     def __init__(self, epochs: int, batches: int) -> None:
+        """Begin the chart of a run of so many epochs, of so many batches each."""
         self._epochs, self._batches = epochs, batches
         self._every = max(1, batches // POINTS)
         self._step = 0
         self._recent: list[tuple[float, float | None]] = []
         self._curves: dict[str, list[tuple[float, float]]] = {
-            "training loss": [],
-            "training accuracy": [],
-            "validation loss": [],
-            "validation accuracy": [],
+            f"{digits} {value}": []
+            for digits in ("training", "validation")
+            for value in ("loss", "accuracy")
         }
         self._cost, self._spent, self._start = GUESS, 0.0, time.perf_counter()
         self._handle: DisplayHandle | None = None
@@ -73,8 +68,7 @@ class LiveChart:
         if not self._in_notebook or not self._curves["training loss"]:
             return
         start = time.perf_counter()
-        picture = draw_live(self._curves, self._epochs)
-        bundle, about = picture._repr_mimebundle_()
+        bundle, about = draw_live(self._curves, self._epochs)._repr_mimebundle_()
         bundle["text/plain"] = "<live chart of loss and accuracy>"
         if self._handle:
             self._handle.update(bundle, metadata=about, raw=True)
@@ -87,22 +81,22 @@ class LiveChart:
 @in_one_style
 def draw_live(curves: dict[str, list[tuple[float, float]]], epochs: int) -> Picture:
     """Draw training as lines and validation as squares, against the epoch."""
-    figure = Figure(figsize=(9, 3.3))
-    told = []
-    for axis, value in zip(figure.subplots(1, 2), ("loss", "accuracy"), strict=True):
-        looks = {"training": {"color": BLUE}}
-        looks["validation"] = {"color": ORANGE, "marker": "s", "linestyle": "--"}
+    figure, axes = grid(2, 4.5, 3.3)
+    looks: dict[str, dict[str, Any]] = {"training": {"color": BLUE}}
+    looks["validation"] = {"color": ORANGE, "marker": "s", "linestyle": "--"}
+    ends = []
+    for axis, value in zip(axes, ("loss", "accuracy"), strict=True):
         for name, look in looks.items():
             if points := curves[f"{name} {value}"]:
                 axis.plot(*zip(*points, strict=True), label=name, **look)
-                told.append(f"{name} {value} {points[0][1]:.3g} to {points[-1][1]:.3g}")
+                ends.append(f"{name} {value} {points[0][1]:.3g} to {points[-1][1]:.3g}")
         axis.set(xlabel="epoch", ylabel=value, xlim=(0, epochs))
         axis.xaxis.set_major_locator(MaxNLocator(integer=True))
         axis.grid(axis="y")
         if axis.lines:
             axis.legend()
-    axis.yaxis.set_major_formatter(PercentFormatter(1.0))
+    axes[1].yaxis.set_major_formatter(PercentFormatter(1.0))
     return Picture(
         figure,
-        f"Two charts, loss and accuracy while the model trains. {'; '.join(told)}.",
+        f"Two charts, loss and accuracy while the model trains. {'; '.join(ends)}.",
     )

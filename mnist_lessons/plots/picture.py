@@ -14,10 +14,12 @@ from pathlib import Path
 from typing import Any, ParamSpec
 
 import matplotlib as mpl
+import numpy as np
 import torch
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
 from PIL import Image
 from torch import Tensor
 
@@ -48,9 +50,8 @@ Arguments = ParamSpec("Arguments")
 class Picture:
     """A finished figure, with a description in words.
 
-    In a notebook the last line of a cell shows it. The first sentence of the
-    description is also its plain-text form; all of it is the image's alt text. The
-    image is shown as HTML: JupyterLab gives a bare PNG no alt text.
+    In a notebook the last line of a cell shows it, as HTML: JupyterLab gives a bare
+    PNG no alt text. The first sentence of the description is its plain-text form, too.
 
     Attributes:
         figure: the matplotlib figure.
@@ -74,26 +75,15 @@ class Picture:
         image = Image.open(drawn).convert("RGB")
         image.quantize(256, Image.Quantize.MAXCOVERAGE).save(file, format="png")
         width, height = (round(inches * 84) for inches in self.figure.get_size_inches())
-        about = {"alt": self.alt, "width": width, "height": height}
         png = file.getvalue()
-        return (
-            {
-                "text/html": as_element(png, self.alt, width),
-                "image/png": png,
-                "text/plain": repr(self),
-            },
-            {"image/png": about},
-        )
+        page = as_element(png, self.alt, width)
+        bundle = {"text/html": page, "image/png": png, "text/plain": repr(self)}
+        about = {"alt": self.alt, "width": width, "height": height}
+        return bundle, {"image/png": about}
 
 
 def as_element(png: bytes, alt: str, width: int) -> str:
-    """Return a PNG file as an element of a page, never wider than the page.
-
-    Args:
-        png: the bytes of the file.
-        alt: what it shows, in words.
-        width: in pixels of the page.
-    """
+    """Return a PNG file as an element of a page, `width` pixels wide if they fit."""
     return (
         f'<img alt="{html.escape(alt)}" width="{width}" '
         'style="max-width: 100%; height: auto" '
@@ -101,9 +91,7 @@ def as_element(png: bytes, alt: str, width: int) -> str:
     )
 
 
-def in_one_style(
-    draw: Callable[Arguments, Picture],
-) -> Callable[Arguments, Picture]:
+def in_one_style(draw: Callable[Arguments, Picture]) -> Callable[Arguments, Picture]:
     """Draw with `STYLE`, and leave matplotlib's own settings as they were."""
 
     @functools.wraps(draw)
@@ -115,13 +103,16 @@ def in_one_style(
 
 
 def grid(
-    count: int, columns: int, width: float, height: float
+    count: int, width: float, height: float, columns: int = 0, **options: Any
 ) -> tuple[Figure, list[Axes]]:
-    """Return a figure and `count` axes, each `width` by `height` inches."""
-    columns = min(columns, count)
+    """Return a figure and `count` axes, each `width` by `height` inches.
+
+    They stand in one row, or in rows of `columns`; `options` are those of `subplots`.
+    """
+    columns = min(columns or count, count)
     rows = -(-count // columns)
     figure = Figure(figsize=(columns * width, rows * height))
-    axes = figure.subplots(rows, columns, squeeze=False).flatten().tolist()
+    axes = figure.subplots(rows, columns, squeeze=False, **options).flatten().tolist()
     for unused in axes[count:]:
         unused.axis("off")
     return figure, axes[:count]
@@ -137,6 +128,27 @@ def fitting_size(texts: Sequence[str], width: float) -> float:
 def are_long(names: Sequence[str]) -> bool:
     """Say whether names of classes are words, not digits or letters."""
     return any(len(name) > 2 for name in names)
+
+
+def centred(axis: Axes, x: float, y: float, text: str, **look: Any) -> None:
+    """Write a text whose middle is at (x, y)."""
+    axis.text(x, y, text, ha="center", va="center", **look)
+
+
+def draw_signed(axis: Axes, values: Tensor, limit: float | None = None) -> AxesImage:
+    """Draw values (height, width): 0 is white, positive orange, negative purple.
+
+    The scale ends at `limit`, the largest value where nothing is given.
+    """
+    limit = limit or max(float(values.abs().max()), 1e-6)
+    return axis.imshow(values.numpy(), cmap="PuOr_r", vmin=-limit, vmax=limit)
+
+
+def evidence_bar(shown: AxesImage, axes: Any, **look: Any) -> None:
+    """Explain the colours of weights that were drawn by `draw_signed`."""
+    bar = axes[0].figure.colorbar(shown, ax=axes, pad=0.01, **look)
+    low, high = shown.get_clim()
+    bar.set_ticks([low, 0, high], labels=["against", "0", "for"])
 
 
 def as_grids(images: Tensor) -> Tensor:
@@ -157,29 +169,28 @@ def ink_on(colour: Any) -> str:
 
 def contrast(one: Any, other: Any) -> float:
     """Return the contrast of two colours as WCAG 2 defines it: from 1 to 21."""
-    low, high = sorted(_luminance(colour) for colour in (one, other))
+    rgb = np.array([to_rgb(one), to_rgb(other)])
+    linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
+    low, high = sorted(linear @ [0.2126, 0.7152, 0.0722])
     return (high + 0.05) / (low + 0.05)
-
-
-def _luminance(colour: Any) -> float:
-    linear = [
-        part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4
-        for part in to_rgb(colour)
-    ]
-    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
 
 
 def accuracy_axis(axis: Axes, accuracies: Sequence[float]) -> None:
     """Show accuracies, drawn as `error_of`, on a log scale: so 98 and 99 % differ."""
     errors = [error_of(accuracy) for accuracy in accuracies]
     low, high = min(errors) / 1.25, max(errors) * 1.15
+    axis.set_ylim(min(1.0, high), low)  # first: of equal errors "log" makes no range
     axis.set_yscale("log")
-    axis.set_ylim(min(1.0, high), low)
     ticks = [0.9, 0.5, 0.2, 0.1, 0.05, 0.03, 0.02, 0.015, 0.01, 0.007, 0.005, 0.003]
     ticks = [tick for tick in ticks if low <= tick <= high]
     if len(ticks) < 3:  # a narrow range: three places on it
         ticks = [low * (high / low) ** share for share in (0.15, 0.5, 0.85)]
-    axis.set_yticks(ticks, [f"{100 - 100 * tick:.4g} %" for tick in ticks])
+    mark_accuracies(axis, ticks)
+
+
+def mark_accuracies(axis: Axes, errors: Sequence[float]) -> None:
+    """Write accuracies beside these shares of mistakes, and nothing else."""
+    axis.set_yticks(errors, [f"{100 - 100 * error:.4g} %" for error in errors])
     axis.minorticks_off()
 
 
