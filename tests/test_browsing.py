@@ -76,11 +76,6 @@ def test_random_reaches_every_digit_and_leaves_the_lessons_numbers_alone(browser
     assert torch.equal(torch.get_rng_state(), state)
 
 
-def test_only_present_labels_are_offered():
-    browser = DigitBrowser(torchvision_like([2, 0, 2]))
-    assert browser._class_choice.options == (("any", ANY), ("0", 0), ("2", 2))
-
-
 def test_box_checkbox_and_keys_move_on(browser):
     browser._number.value = 4
     assert browser.index == 4
@@ -146,16 +141,20 @@ def test_normalised_digits_get_their_pixels_back():
 
 def test_several_piles_can_be_chosen(browser):
     assert browser._pile_choice not in browser.view.children[0].children
+    alt = "6 images of digits: 0, 1, 2, 0, 1, 0. Bright strokes on a dark ground."
+    assert browser.picture.alt == alt
     browser = DigitBrowser(
         {"training": torchvision_like(), "validation": torchvision_like([2, 1])}
     )
     assert browser._pile_choice in browser.view.children[0].children
+    assert browser._class_choice.options[:2] == (("any", ANY), ("0", 0))
     browser._class_choice.value = 0
     browser.show(5)
     browser._pile_choice.value = "validation"
     assert (browser.index, browser.label, browser._number.max) == (0, 2, 1)
     assert browser._grid.title == "Digit 0 of 2, label 2"
     assert browser._class_choice.value == ANY
+    assert browser._class_choice.options == (("any", ANY), ("1", 1), ("2", 2))
     browser.unusual()
     browser._pile_choice.value = "training"
     assert (browser.index, browser._number.max) == (0, 5)
@@ -174,11 +173,6 @@ def test_what_is_no_digits_is_refused():
     ):
         with pytest.raises(ValueError, match=message):
             DigitBrowser(digits)
-
-
-def test_without_a_live_kernel_there_are_the_most_unusual_digits(browser):
-    alt = "6 images of digits: 0, 1, 2, 0, 1, 0. Bright strokes on a dark ground."
-    assert browser.picture.alt == alt
 
 
 def test_an_error_is_shown_to_the_reader(browser, monkeypatch):

@@ -12,7 +12,6 @@ import torch
 from PIL import Image, ImageDraw
 
 from mnist_lessons import CNN, DigitClassifier, LinearModel, fit
-from mnist_lessons.data import Digits
 from mnist_lessons.photos.opening import ImageError
 from mnist_lessons.photos.recognition import BlankImageError, read_digit, steps_of
 from mnist_lessons.widgets import drawing
@@ -69,9 +68,6 @@ def pixels(step):
     return torch.tensor(np.array(image)) / 255
 
 
-# strokes
-
-
 def test_strokes_are_drawn_bright_on_dark_with_soft_round_ends():
     grey = as_grey(ONE)
     assert grey.shape == (112, 112)
@@ -89,6 +85,16 @@ def test_strokes_are_drawn_bright_on_dark_with_soft_round_ends():
 def test_the_pad_starts_with_a_seven_and_answers_what_is_drawn(pad):
     assert int(pad.answers["linear"].argmax()) == 7
     assert len(captions(pad)) == 4
+    assert pad.picture.alt.startswith(
+        "A drawn 7 and what preprocessing makes of it, with the probabilities that "
+        "linear, CNN give. "
+    )
+    assert "linear: 7 (" in pad.picture.alt
+    titles = [axis.get_title() for axis in pad.picture.figure.axes]
+    assert len(titles) == 5 + 2
+    assert "linear answers 7" in titles
+    pad.draw(np.array([[0.12345, 0.2, 0.5, 0.8]]))
+    assert pad.pad.strokes == [[0.123, 0.2, 0.5, 0.8]]
     pad.draw(SEVEN)
     assert int(pad.answers["linear"].argmax()) == 7
     pad.undo()
@@ -99,14 +105,6 @@ def test_the_pad_starts_with_a_seven_and_answers_what_is_drawn(pad):
     assert pad.answers == {}
     assert "Nothing is drawn yet" in pad.pad.answer["summary"]
     assert captions(pad) == []
-
-
-def test_strokes_from_python_are_rounded_and_plain(pad):
-    pad.draw(np.array([[0.12345, 0.2, 0.5, 0.8]]))
-    assert pad.pad.strokes == [[0.123, 0.2, 0.5, 0.8]]
-
-
-# answers
 
 
 def test_models_see_what_read_digit_makes_each_on_its_own_scale(loaders, linear):
@@ -133,15 +131,6 @@ def test_the_answer_for_the_browser_is_json_and_says_each_models_top(pad):
         assert model["top"] == int(shares.argmax())
         assert model["shares"] == pytest.approx(shares.tolist(), abs=0.001)
     assert answer["summary"].startswith("linear: 7 (")
-
-
-def test_percentages_never_claim_certainty(loaders):
-    model = LinearModel()
-    with torch.no_grad():
-        model.linear.bias[3] = 60
-    (answer,) = DrawingPad(model, loaders.train).pad.answer["models"]
-    assert answer["name"] == "LinearModel"
-    assert (answer["texts"][3], answer["texts"][0]) == (">99 %", "<1 %")
 
 
 def test_a_model_that_cannot_answer_is_named_and_the_others_answer(linear, loaders):
@@ -172,9 +161,8 @@ def test_a_model_that_is_trained_further_answers_as_it_is_now(loaders):
     pad.draw(SEVEN)
     assert int(pad.answers["LinearModel"].argmax()) == 2
     assert model.training
-
-
-# steps
+    (answer,) = pad.pad.answer["models"]
+    assert (answer["texts"][2], answer["texts"][0]) == (">99 %", "<1 %")
 
 
 def test_the_steps_are_those_of_read_digit(pad):
@@ -206,18 +194,8 @@ def test_beside_them_stands_the_nearest_digit_that_the_last_model_answers(pad, l
     distances = (images - read_digit(as_grey(SEVEN))[0, 0]).flatten(1).norm(dim=1)
     (like,) = pad.pad.answer["like"]
     assert f"a real {label}," in like["caption"]
+    assert pad._real.dtype == torch.uint8  # a pad is never freed
     assert torch.allclose(pixels(like), images[distances.argmin()], atol=0.003)
-
-
-def test_no_digit_stands_beside_a_label_that_none_has(linear, loaders):
-    images, labels = loaders.train.dataset[:100]
-    few = labels != 7
-    mean, std = loaders.mean, loaders.std
-    digits = Digits(images[few], labels[few], loaders.classes, mean, std)
-    assert DrawingPad(linear, digits).pad.answer["like"] == []
-
-
-# pictures
 
 
 def test_pictures_of_each_kind_are_shown_as_if_drawn(pad, tmp_path):
@@ -268,9 +246,6 @@ def test_what_shows_no_digit_is_refused_and_nothing_is_lost(pad):
     assert pad._message.value == ""
 
 
-# the browser
-
-
 def test_what_the_browser_draws_is_answered_with_its_request(pad):
     pad.draw(SEVEN)
     drawn, right = pad.pad.answer["steps"], pad.answers["linear"]
@@ -290,16 +265,11 @@ def test_what_the_browser_draws_is_answered_with_its_request(pad):
     assert "Error" in pad._message.value
 
 
-def test_a_file_from_the_browser_is_read(pad):
+def test_a_file_from_the_browser_is_read_and_a_bad_one_is_named(pad):
     opened_in_browser(pad, packed(photo()))
-    assert torch.allclose(
-        pixels(pad.pad.answer["steps"][3]), read_digit(photo())[0, 0], atol=0.003
-    )
-
-
-def test_a_bad_file_from_the_browser_is_named_and_nothing_is_lost(pad):
-    pad.draw(SEVEN)
     drawn = pad.pad.answer
+    image = pixels(drawn["steps"][3])
+    assert torch.allclose(image, read_digit(photo())[0, 0], atol=0.003)
     for content, message in (
         (b"no picture", "my seven.png is not a picture"),
         (b"", "my seven.png is empty"),
@@ -310,18 +280,6 @@ def test_a_bad_file_from_the_browser_is_named_and_nothing_is_lost(pad):
         assert message in pad._message.value
         assert "alert" in pad._message.value
         assert pad.pad.answer == drawn
-
-
-def test_the_still_picture_shows_a_seven_its_steps_and_the_answers(pad):
-    first, rest = pad.picture.alt.split(". ", 1)
-    assert first == (
-        "A drawn 7 and what preprocessing makes of it, with the probabilities that "
-        "linear, CNN give"
-    )
-    assert "linear: 7 (" in rest
-    titles = [axis.get_title() for axis in pad.picture.figure.axes]
-    assert len(titles) == 5 + 2
-    assert "linear answers 7" in titles
 
 
 def test_a_drawing_is_answered_only_when_the_cell_that_trains_is_done(linear, loaders):
@@ -338,9 +296,3 @@ def test_a_drawing_is_answered_only_when_the_cell_that_trains_is_done(linear, lo
         return was_training
 
     assert asyncio.run(cell())
-
-
-def test_a_pad_keeps_its_training_digits_as_bytes(pad, loaders):
-    assert pad._real.dtype == torch.uint8
-    grey = loaders.train.dataset.images[0, 0] * pad._digits.std + pad._digits.mean
-    assert torch.allclose(pad._real[0].reshape(28, 28) / 255, grey, atol=0.003)

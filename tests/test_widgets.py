@@ -57,18 +57,13 @@ def outputs_of(piece, monkeypatch):
     return shown
 
 
-# what every piece has
-
-
 def test_a_piece_shows_a_still_picture_and_itself_live(monkeypatch):
     counter = Counter()
     still, live = outputs_of(counter, monkeypatch)
     assert live == {VIEW: live[VIEW]}
     assert live[VIEW]["model_id"] == counter.view.model_id
     assert still["image/png"].startswith(b"\x89PNG")
-    assert 'alt="Line chart of y against x. a&quot;b at 1."' in still["text/html"] or (
-        'alt="Line chart of y against x. a&quot;b from 1 to 1."' in still["text/html"]
-    )
+    assert 'alt="Line chart of y against x. a&quot;b ' in still["text/html"]
     assert still["text/html"].endswith(base.NOTE)
     assert "run its cell again" in base.NOTE
     assert still["text/plain"] == repr(counter) == repr(Counter())
@@ -138,22 +133,14 @@ def test_what_are_no_digits_or_models_is_refused(loaders):
     assert base.digits_of(loaders.valid) is base.digits_of(digits) is digits
     with pytest.raises(TypeError, match="expected digits, got list. Give a loader"):
         base.digits_of([1, 2])
-    with pytest.raises(ValueError, match="no digits in it"):
-        base.digits_of(sliders._first(digits, 0))
     model = MLP()
-    assert base.named_models(model) == {"MLP": model}
-    assert base.named_models({"mine": model}) == {"mine": model}
-    for models, message in (
-        ([model], "models is a list of no use"),
-        ({}, "give a trained model"),
-        ({"MLP": torch.nn.Flatten()}, r"models\['MLP'\] is a Flatten; expected"),
-    ):
-        with pytest.raises(TypeError, match=message):
+    assert base.named_models(model) == base.named_models({"MLP": model})
+    for models in ([model], {}, {"MLP": torch.nn.Flatten()}):
+        with pytest.raises(TypeError, match="is a .*: give a trained model"):
             base.named_models(models)
 
 
 def test_pieces_load_neither_optuna_nor_a_teaching_room():
-    """And the package itself loads no piece."""
     code = (
         "import sys, mnist_lessons; assert 'ipywidgets' not in sys.modules\n"
         "import mnist_lessons.widgets\n"
@@ -161,9 +148,6 @@ def test_pieces_load_neither_optuna_nor_a_teaching_room():
         "assert not rooms & set(sys.modules), rooms & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
-
-
-# sliders that train
 
 
 @pytest.fixture
@@ -221,7 +205,7 @@ def test_a_piece_leaves_the_random_numbers_of_the_notebook_alone(some):
     assert torch.equal(torch.rand(5), expected)
 
 
-def test_a_run_that_diverges_is_told_and_drawn_without_a_loss(some, monkeypatch):
+def test_a_run_that_diverges_is_told_and_drawn_without_a_loss(some):
     digits = some(600).dataset
     images = digits.images.clone()  # the same tensor serves the other tests
     images[3] = math.nan
@@ -229,19 +213,9 @@ def test_a_run_that_diverges_is_told_and_drawn_without_a_loss(some, monkeypatch)
     rates = widgets.LearningRate(broken, some(200))
     assert "Learning rate 0.03: The loss became nan in batch" in message_of(rates)
     assert "rate 0.03: " in alt_of(rates)
-    fitted = widgets.FittingCurves(some(600), some(200))
-    with monkeypatch.context() as patch:
-        patch.setattr(
-            sliders,
-            "fit",
-            lambda *args, fit=sliders.fit, **given: fit(*args, **given | {"lr": 1e30}),
-        )
-        fitted.width.value = 4
-    assert "The loss became" in message_of(fitted)
-    assert "hidden layer of 4, dropout 0.0, 300 digits: no loss" in alt_of(fitted)
-    fitted.width.value = 8
-    assert "hidden layer of 8" in alt_of(fitted)
-    assert "right on training" in message_of(fitted)
+    fitted = widgets.FittingCurves(broken, some(200))
+    assert "The loss became nan" in message_of(fitted)
+    assert "300 digits: no loss" in alt_of(fitted)
 
 
 def test_a_piece_takes_as_many_classes_as_there_are(some):
@@ -315,9 +289,6 @@ def test_few_digits_come_again_until_the_round_is_full(some):
     assert torch.equal(served[:100].bincount(minlength=10), expected)
 
 
-# a batch
-
-
 def test_the_batch_is_scaled_as_chosen(some):
     explorer = widgets.BatchExplorer(some(600))
     for scaling, low, high in (
@@ -350,24 +321,6 @@ def test_the_batch_is_as_large_as_chosen_and_the_next_one_differs(some):
     even.next.click()
     even.next.click()
     assert torch.equal(even.batch, first)
-
-
-def test_quick_presses_of_next_all_count_and_are_drawn_once(some, monkeypatch):
-    explorer = widgets.BatchExplorer(some(600))
-    drawn = []
-    monkeypatch.setattr(explorer, "draw", lambda: drawn.append(1) or explorer.picture)
-
-    async def press():
-        for _ in range(3):
-            explorer.next.click()
-        await asyncio.sleep(3 * base.WAIT)
-
-    asyncio.run(press())
-    assert explorer._start == 3 * 128
-    assert len(drawn) == 1
-
-
-# kernels
 
 
 @pytest.fixture
@@ -437,13 +390,8 @@ def test_learned_kernels_can_be_chosen_and_not_edited(some):
 
 
 def test_what_has_no_kernels_or_is_not_there_is_refused(some):
-    for model, message in (
-        (MLP(), "MLP has no convolution.*Give a CNN"),
-        (torch.nn.Conv2d(3, 4, 3), "Conv2d has no convolution over one channel"),
-        (torch.nn.Conv2d(1, 4, 29), "Conv2d has no convolution over one channel"),
-        (5, "model is a int; expected a CNN"),
-    ):
-        with pytest.raises((TypeError, ValueError), match=message):
+    for model in (MLP(), torch.nn.Conv2d(3, 4, 3), torch.nn.Conv2d(1, 4, 29)):
+        with pytest.raises(ValueError, match="has no convolution over one channel"):
             widgets.FilterWorkshop(some(20), model)
     with pytest.raises(ValueError, match="index=20 .* 0 to 19"):
         widgets.FilterWorkshop(some(20), index=20)

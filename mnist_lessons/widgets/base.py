@@ -8,7 +8,6 @@ in words.
 
 import asyncio
 import base64
-import functools
 import html
 import io
 import sys
@@ -108,16 +107,18 @@ class Interactive(Live):
         line = f'<div role="{role}">{mark}{html.escape(text)}</div>' if text else ""
         self._message.value = line
 
-    def in_turn(self, function: Callable[..., None]) -> Callable[..., None]:
+    def in_turn(
+        self, function: Callable[..., None], busy: str = ""
+    ) -> Callable[..., None]:
         """Turn a function into a callback that waits until no cell is running.
 
         JupyterLab answers clicks in another thread while a cell runs. A model that is
         asked while that cell trains it would spoil the training; a slider that trains
-        would use up its random numbers.
+        would use up its random numbers. The `busy` text shows at once.
         """
 
-        @functools.wraps(function)
         def callback(*args: Any) -> None:
+            self.say(busy)
             if self._loop is None or threading.get_ident() == self._thread:
                 function(*args)
             else:
@@ -133,7 +134,7 @@ class Interactive(Live):
         Like `in_turn`, it waits; the `busy` text shows until the function is done.
         """
 
-        def react() -> None:
+        def react(*_: Any) -> None:
             self.say(busy)
             try:
                 function()
@@ -143,7 +144,7 @@ class Interactive(Live):
                 if self._text == busy:  # the function had nothing to say
                     self.say("")
 
-        return self._busily(react, busy)
+        return self.in_turn(react, busy)
 
     def reacting_soon(
         self, function: Callable[[], Any], busy: str = ""
@@ -154,7 +155,7 @@ class Interactive(Live):
         """
         react = self.reacting(function, busy)
 
-        def wait() -> None:
+        def wait(*_: Any) -> None:
             if self._timer:
                 self._timer.cancel()
             if loop := _running_loop():
@@ -162,17 +163,7 @@ class Interactive(Live):
             else:  # no kernel, so nothing that could wait
                 react()
 
-        return self._busily(wait, busy)
-
-    def _busily(self, function: Callable[[], None], busy: str) -> Callable[..., None]:
-        """Call the function in its turn, and show at once that it will be."""
-        in_turn = self.in_turn(function)
-
-        def callback(*_: Any) -> None:
-            self.say(busy)
-            in_turn()
-
-        return callback
+        return self.in_turn(wait, busy)
 
     def __repr__(self) -> str:
         return f"<{self.about}; where it cannot react: {self.picture!r}>"
@@ -263,7 +254,6 @@ def digits_of(source: Any) -> Digits:
 
     Raises:
         TypeError: they are neither.
-        ValueError: there are none.
     """
     digits = getattr(source, "dataset", source)
     if not isinstance(digits, Digits):
@@ -271,8 +261,6 @@ def digits_of(source: Any) -> Digits:
             f"expected digits, got {type(source).__name__}. Give a loader, such as "
             "train of `train, valid, test = load_mnist()`, or its dataset."
         )
-    if not len(digits):
-        raise ValueError("There are no digits in it; give at least one.")
     return digits
 
 
@@ -280,22 +268,17 @@ def named_models(models: Any) -> dict[str, DigitClassifier]:
     """Return models by name; a single one gets the name of its class.
 
     Raises:
-        TypeError: they are no models, or there is none.
+        TypeError: one of them is no model, or there is none.
     """
-    if isinstance(models, DigitClassifier):
-        return {type(models).__name__: models}
-    if not isinstance(models, Mapping) or not models:
-        raise TypeError(
-            f"models is a {type(models).__name__} of no use here: give a trained "
-            'model, or several by name, such as {"linear": linear, "MLP": mlp}.'
-        )
-    for name, model in models.items():
+    named = models if isinstance(models, Mapping) else {type(models).__name__: models}
+    for name, model in named.items() or [("models", models)]:
         if not isinstance(model, DigitClassifier):
             raise TypeError(
-                f"models[{name!r}] is a {type(model).__name__}; expected a model whose "
-                "class derives from DigitClassifier, such as LinearModel()."
+                f"{name} is a {type(model).__name__}: give a trained model whose class "
+                "derives from DigitClassifier, or several by name, such as "
+                '{"linear": linear, "MLP": mlp}.'
             )
-    return {str(name): model for name, model in models.items()}
+    return {str(name): model for name, model in named.items()}
 
 
 def ask(

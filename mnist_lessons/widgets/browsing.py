@@ -22,9 +22,9 @@ ANY = -1  # no class; a menu whose value is None looks empty
 class PixelGrid(anywidget.AnyWidget):
     """The picture in the browser, which also says what each pixel holds.
 
-    Traits: `pixels`, 784 whole numbers from 0 to 255, row by row; `title` and `note`,
-    the lines above and below; `numbers`, whether the values stand in the pixels. It
-    sends `{"go": "next"}`, "previous" or "random" when such a key is pressed.
+    Traits: `pixels`, from 0 to 255, row by row; `title` and `note`, the lines above and
+    below; `numbers`, whether the values stand in the pixels. A key sends
+    `{"go": "next"}`, "previous" or "random".
     """
 
     _esm = STATIC / "browsing.js"
@@ -61,7 +61,7 @@ def as_pile(name: str, digits: Any) -> Pile:
     """Accept `Digits`, a loader of such, or torchvision's `MNIST` or the like.
 
     Raises:
-        ValueError: it is none of these, or holds no digits; `name` is what it says.
+        ValueError: `digits` is none of these, or empty.
     """
     if isinstance(digits, DataLoader):
         digits = digits.dataset
@@ -130,12 +130,12 @@ class DigitBrowser(Interactive):
         if not named:
             raise ValueError("digits is empty; give at least one name and its digits.")
         self._piles = {name: as_pile(name, part) for name, part in named.items()}
-        self._orders: dict[str, tuple[Tensor, Tensor]] = {}
+        self._orders = {n: most_unusual_first(p) for n, p in self._piles.items()}
         self._dice = random.Random()  # leaves the lesson's own random numbers alone
         self._place = self._index = 0
         parts = self._build()
-        shown = self._unusual_first()[0][:20].tolist()  # two of each class
         pile = self._pile
+        shown = self._orders[self._pile_choice.value][0][:20].tolist()  # two of a class
         still = plots.digits(
             torch.stack([pile.pixels(i) for i in shown]),
             titles=[pile.classes[pile.labels[i]] for i in shown],
@@ -192,7 +192,7 @@ class DigitBrowser(Interactive):
 
     def unusual(self) -> None:
         """Show the most unusual digit; called again, the next in that order."""
-        order, ratios = self._unusual_first()
+        order, ratios = self._orders[self._pile_choice.value]
         order = order[torch.isin(order, self._candidates())]
         place = self._place % len(order)
         index = int(order[place])
@@ -262,12 +262,6 @@ class DigitBrowser(Interactive):
 
     def _take_key(self, _: Any, content: dict[str, str], __: Any) -> None:
         self.reacting(getattr(self, content["go"]))()
-
-    def _unusual_first(self) -> tuple[Tensor, Tensor]:
-        name = self._pile_choice.value
-        if name not in self._orders:
-            self._orders[name] = most_unusual_first(self._pile)
-        return self._orders[name]
 
     def _candidates(self) -> Tensor:
         chosen = self._class_choice.value

@@ -32,7 +32,7 @@ class BatchExplorer(Redrawn):
         digits: training digits, `Digits` or a loader of them.
 
     Raises:
-        TypeError, ValueError: `digits` is something else, or empty.
+        TypeError: `digits` is something else.
 
     Attributes:
         size: digits in a batch.
@@ -139,8 +139,8 @@ class LearningRate(_Retraining):
         rate: where the slider starts; one of `RATES`.
 
     Raises:
-        TypeError, ValueError: `train` or `valid` is something else, or empty; `rate` is
-            not on the slider.
+        TypeError: `train` or `valid` is something else.
+        ValueError: `rate` is not on the slider.
 
     Attributes:
         slider: the learning rate.
@@ -195,7 +195,7 @@ class FittingCurves(_Retraining):
         valid: the first 2,000 of these are the validation digits.
 
     Raises:
-        TypeError, ValueError: `train` or `valid` is something else, or empty.
+        TypeError: `train` or `valid` is something else.
 
     Attributes:
         width, depth, dropout, size: the four sliders; `size` counts training digits and

@@ -46,9 +46,9 @@ class FilterWorkshop(Redrawn):
         index: the digit to begin with, counted from 0.
 
     Raises:
-        TypeError, ValueError: `digits` or `model` is something else; the first
-            convolution is not over one channel, or its kernel larger than a digit;
-            there is no digit with that index.
+        TypeError: `digits` is something else.
+        ValueError: the model's first convolution is not over one channel, or its kernel
+            larger than a digit; there is no digit with that index.
 
     Attributes:
         preset: a drop-down list of kernels.
@@ -114,8 +114,6 @@ class FilterWorkshop(Redrawn):
 
 def _kernels_of(model: nn.Module) -> dict[str, tuple[Tensor, float]]:
     """Return the kernels of the first convolution by name, each with its bias."""
-    if not isinstance(model, nn.Module):
-        raise TypeError(f"model is a {type(model).__name__}; expected a CNN, or None.")
     first = next((m for m in model.modules() if isinstance(m, nn.Conv2d)), None)
     if first is None or first.in_channels != 1 or max(first.kernel_size) > 28:
         raise ValueError(
