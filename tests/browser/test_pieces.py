@@ -1,5 +1,7 @@
 """What every interactive piece promises, in notebooks made for the purpose."""
 
+import copy
+
 import pytest
 from nbconvert import HTMLExporter
 
@@ -28,11 +30,10 @@ class Block(Redrawn):
 
 Block()
 """
-ASK = """
-from mnist_lessons.widgets import Predictions
-predictions = Predictions()
-predictions.ask("the coin", "AB")
-"""
+ASK = [
+    "from mnist_lessons.widgets import Predictions\npredictions = Predictions()",
+    'predictions.ask("the coin", "AB")',
+]
 STILL = "Nothing reacts here? Then this piece has no kernel"
 LOST = "✗ This piece has lost its kernel"
 
@@ -40,7 +41,7 @@ LOST = "✗ This piece has lost its kernel"
 @pytest.fixture(scope="module")
 def block(open_notebook):
     """A small piece of the usual make: a slider, a picture, and a value that fails."""
-    notebook = open_notebook(BLOCK, ASK)
+    notebook = open_notebook(BLOCK, *ASK)
     notebook.run_all()
     yield notebook
     notebook.close()
@@ -94,24 +95,20 @@ def test_a_prediction_before_the_run_is_compared_and_counted(block):
 
 def test_a_piece_that_another_kernel_made_stands_still_and_says_so(block, scratch):
     saved = block.save()
-    for reopened in (scratch(saved), scratch(not_trusted(saved))):
+    changed = copy.deepcopy(saved)
+    changed.cells[0].source += "# so that JupyterLab does not trust it"
+    for stored in (saved, changed):
+        reopened = scratch(stored)
         cell = reopened.cell("Block()")
         cell.get_by_text(STILL).wait_for()
         image = cell.locator(".jp-OutputArea img")
         assert image.evaluate("e => e.complete && e.naturalWidth > 50")
-        ask = reopened.cell("predictions.ask")
-        ask.get_by_text("No buttons? Run this cell").wait_for()
+        prompt = reopened.cell("predictions.ask")
+        prompt.get_by_text("No buttons? Run this cell").wait_for()
     page, _ = HTMLExporter().from_notebook_node(saved)  # as a page it does so, too
     assert '<img alt="' in page
     assert STILL in page
     assert "widget-view" not in page
-
-
-def not_trusted(notebook):
-    changed = notebook.copy()
-    changed.cells = [cell.copy() for cell in notebook.cells]
-    changed.cells[0].source += "# nobody's own any more"
-    return changed
 
 
 def test_a_piece_whose_kernel_is_restarted_or_gone_says_so(scratch):
