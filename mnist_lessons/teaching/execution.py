@@ -12,6 +12,7 @@ WIDGET = "application/vnd.jupyter.widget-view+json"
 IMAGE = re.compile(
     r'^<img alt="([^"]*)" width="(\d+)"[^>]* src="data:image/png;base64,([^"]*)">$'
 )
+NOTE = re.compile('<p class="mnist-lessons-still">.*?</p>')
 METADATA = {
     "kernelspec": {
         "display_name": "Python 3",
@@ -57,6 +58,8 @@ def tidy(notebook: nbformat.NotebookNode) -> None:
                 # what it refers to is gone; without it every reader shows the picture
                 output.get("data", {}).pop(WIDGET, None)
                 drop_second_copy(output)
+                drop_note(output)
+            cell.outputs = [o for o in cell.outputs if o.get("data") != {}]
 
 
 def drop_second_copy(output: nbformat.NotebookNode) -> None:
@@ -64,6 +67,13 @@ def drop_second_copy(output: nbformat.NotebookNode) -> None:
     data = output.get("data", {})
     if "<img alt=" in data.get("text/html", "") and data.pop("image/png", None):
         output.metadata.pop("image/png", None)
+
+
+def drop_note(output: nbformat.NotebookNode) -> None:
+    """Remove the line that a piece shows where its kernel is gone."""
+    data = output.get("data", {})
+    if "text/html" in data:
+        data["text/html"] = NOTE.sub("", data["text/html"])
 
 
 class StoredPicture(NamedTuple):

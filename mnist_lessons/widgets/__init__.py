@@ -5,12 +5,11 @@ draw or to follow a pointer is an anywidget, with its JavaScript in the folder `
 """
 
 from mnist_lessons.widgets.base import Interactive
-from mnist_lessons.widgets.batches import BatchExplorer
 from mnist_lessons.widgets.browsing import DigitBrowser
 from mnist_lessons.widgets.confusion import ConfusionExplorer
-from mnist_lessons.widgets.curves import FittingCurves, LearningRate
 from mnist_lessons.widgets.drawing import DrawingPad
 from mnist_lessons.widgets.predictions import Predictions
+from mnist_lessons.widgets.sliders import BatchExplorer, FittingCurves, LearningRate
 from mnist_lessons.widgets.workshop import FilterWorkshop
 
 __all__ = [

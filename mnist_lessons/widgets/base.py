@@ -2,12 +2,14 @@
 
 Python computes and draws; the browser shows, and says what was clicked. A piece shows
 itself as the last line of a cell. Where nothing can react (a page that shows the file,
-an export, paper) there stands a still picture instead, described in words.
+an export, paper, a kernel that is gone) there stands a still picture instead, described
+in words.
 """
 
 import asyncio
-import functools
+import base64
 import html
+import io
 import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
@@ -16,29 +18,68 @@ from typing import Any
 
 import anywidget
 import ipywidgets
+import torch
+from IPython.display import display
+from PIL import Image
+from torch import Tensor
 
 from mnist_lessons.data import Digits
 from mnist_lessons.models import DigitClassifier
 from mnist_lessons.plots.picture import Picture
 
+STATIC = Path(__file__).parent / "static"
 VIEW = "application/vnd.jupyter.widget-view+json"
 WAIT = 0.15  # seconds; somebody who holds an arrow key sends a change every 0.03
+NOTE = (
+    '<p class="mnist-lessons-still">Nothing reacts here? Then this piece has no kernel '
+    "(any more): run its cell again, after the cells above it.</p>"
+)
 
 
 class Access(anywidget.AnyWidget):
     """Nothing to see: it makes the piece it is part of accessible.
 
     Arrow keys stay in the piece, where JupyterLab would change cells with them, and a
-    slider gets its description as a name for screen readers.
+    slider gets its description as a name for screen readers. What stands in for the
+    piece is hidden, and when the kernel is gone, a line says so.
     """
 
-    _esm = Path(__file__).parent / "static" / "access.js"
+    _esm = STATIC / "access.js"
 
     def __init__(self) -> None:
         super().__init__(layout={"display": "none"})
 
 
-class Interactive:
+class Live:
+    """What shows itself as a widget, and as something still where no widget can be.
+
+    These are two outputs, as JupyterLab shows one form of each output only: without the
+    kernel that made it, a widget is an error message and nothing else.
+
+    Attributes:
+        view: the widget that the browser shows.
+    """
+
+    def __init__(self, *parts: ipywidgets.Widget) -> None:
+        self.view = ipywidgets.VBox([*parts, Access()])
+        self.view.add_class("mnist-lessons")
+
+    def _repr_mimebundle_(self, **_: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Return what stands still, with its metadata."""
+        return {"text/plain": repr(self)}, {}
+
+    def _ipython_display_(self) -> None:
+        model = {"version_major": 2, "version_minor": 0, "model_id": self.view.model_id}
+        still, about = self._repr_mimebundle_()
+        if "google.colab" in sys.modules:
+            still.pop("text/html", None)  # Colab might show it instead of the widget
+            display({**still, VIEW: model}, metadata=about, raw=True)
+        else:
+            display(still, metadata=about, raw=True)
+            display({VIEW: model}, raw=True)
+
+
+class Interactive(Live):
     """A piece that reacts to its reader.
 
     Derive from it, build the controls in `__init__`, and pass them on. The error of a
@@ -46,7 +87,6 @@ class Interactive:
     would let it vanish.
 
     Attributes:
-        view: the widget that the browser shows.
         picture: what is shown where nothing reacts.
     """
 
@@ -54,30 +94,31 @@ class Interactive:
 
     def __init__(self, *parts: ipywidgets.Widget, picture: Picture) -> None:
         self.picture = picture
-        self._message, self._said = ipywidgets.HTML(), ""
+        self._message, self._text = ipywidgets.HTML(), ""
         self._timer: asyncio.TimerHandle | None = None
         self._loop, self._thread = _running_loop(), threading.get_ident()
-        self.view = ipywidgets.VBox([*parts, Access(), self._message])
-        self.view.add_class("mnist-lessons")
+        super().__init__(*parts, self._message)
 
     def say(self, text: str, *, error: bool = False) -> None:
         """Show one line of text below the piece; screen readers read it out."""
-        self._said = text
+        self._text = text
         role = "alert" if error else "status"
         mark = "<b>✗</b> " if error else ""
         line = f'<div role="{role}">{mark}{html.escape(text)}</div>' if text else ""
         self._message.value = line
 
-    def in_turn(self, function: Callable[..., None]) -> Callable[..., None]:
+    def in_turn(
+        self, function: Callable[..., None], busy: str = ""
+    ) -> Callable[..., None]:
         """Turn a function into a callback that waits until no cell is running.
 
         JupyterLab answers clicks in another thread while a cell runs. A model that is
         asked while that cell trains it would spoil the training; a slider that trains
-        would use up its random numbers.
+        would use up its random numbers. The `busy` text shows at once.
         """
 
-        @functools.wraps(function)
         def callback(*args: Any) -> None:
+            self.say(busy)
             if self._loop is None or threading.get_ident() == self._thread:
                 function(*args)
             else:
@@ -90,39 +131,31 @@ class Interactive:
     ) -> Callable[..., None]:
         """Turn a function into a callback that shows what goes wrong in it.
 
-        Like `in_turn`, it waits until no cell is running. The `busy` text shows until
-        the function is done.
+        Like `in_turn`, it waits; the `busy` text shows until the function is done.
         """
 
-        def react() -> None:
+        def react(*_: Any) -> None:
             self.say(busy)
             try:
                 function()
             except Exception as error:
                 self.say(f"{type(error).__name__}: {error}", error=True)
             else:
-                if self._said == busy:  # the function had nothing to say
+                if self._text == busy:  # the function had nothing to say
                     self.say("")
 
-        in_turn = self.in_turn(react)
-
-        def callback(*_: Any) -> None:
-            self.say(busy)
-            in_turn()
-
-        return callback
+        return self.in_turn(react, busy)
 
     def reacting_soon(
         self, function: Callable[[], Any], busy: str = ""
     ) -> Callable[..., None]:
         """Do the same, but only for the last of several quick changes.
 
-        Whoever holds an arrow key would otherwise wait for a training run a step. The
-        `busy` text shows meanwhile.
+        Whoever holds an arrow key would otherwise wait for a training run a step.
         """
         react = self.reacting(function, busy)
 
-        def wait() -> None:
+        def wait(*_: Any) -> None:
             if self._timer:
                 self._timer.cancel()
             if loop := _running_loop():
@@ -130,45 +163,53 @@ class Interactive:
             else:  # no kernel, so nothing that could wait
                 react()
 
-        in_turn = self.in_turn(wait)
-
-        def callback(*_: Any) -> None:
-            self.say(busy)
-            in_turn()
-
-        return callback
+        return self.in_turn(wait, busy)
 
     def __repr__(self) -> str:
         return f"<{self.about}; where it cannot react: {self.picture!r}>"
 
     def _repr_mimebundle_(self, **_: Any) -> tuple[dict[str, Any], dict[str, Any]]:
-        bundle, about = self.picture._repr_mimebundle_()
-        if "google.colab" in sys.modules:
-            del bundle["text/html"]  # Colab might show it instead of the live piece
-        bundle["text/plain"] = repr(self)
-        bundle[VIEW] = {
-            "version_major": 2,
-            "version_minor": 0,
-            "model_id": self.view.model_id,
-        }
-        return bundle, about
+        still, about = self.picture._repr_mimebundle_()
+        still["text/html"] += NOTE
+        return still | {"text/plain": repr(self)}, about
 
 
-class Shown(ipywidgets.HTML):
-    """A picture inside a piece; `show` replaces it."""
+class Redrawn(Interactive):
+    """A piece whose controls change one picture, and a line below it.
 
-    def __init__(self, picture: Picture) -> None:
-        super().__init__()
-        self.show(picture)
+    Derive from it, set what `draw` and `caption` need, then call this `__init__`.
+    """
 
-    def show(self, picture: Picture) -> None:
-        """Show another picture, with its description as alt text."""
-        self.value = as_image(picture)
+    def __init__(self, *controls: ipywidgets.Widget) -> None:
+        picture = self.draw()
+        self._image = ipywidgets.HTML(_as_element(picture))
+        super().__init__(*controls, self._image, picture=picture)
+        self.say(self.caption())
+
+    def draw(self) -> Picture:
+        """Return the picture that belongs to the state of the controls."""
+        raise NotImplementedError
+
+    def caption(self) -> str:
+        """Return the line below the picture."""
+        return ""
+
+    def redraw(self) -> None:
+        """Show what belongs to the controls now."""
+        self.picture = self.draw()
+        self._image.value = _as_element(self.picture)
+        self.say(self.caption())
 
 
-def as_image(picture: Picture) -> str:
-    """Return a picture as an element of a page, never wider than the page."""
+def _as_element(picture: Picture) -> str:
     return picture._repr_mimebundle_()[0]["text/html"]
+
+
+def _running_loop() -> asyncio.AbstractEventLoop | None:
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None
 
 
 def slider(name: str, values: Sequence[Any], start: Any) -> ipywidgets.SelectionSlider:
@@ -190,12 +231,29 @@ def slider(name: str, values: Sequence[Any], start: Any) -> ipywidgets.Selection
     )
 
 
+def menu(name: str, options: Sequence[Any]) -> ipywidgets.Dropdown:
+    """Return a drop-down list that is as wide as its longest option."""
+    return ipywidgets.Dropdown(
+        options=options,
+        description=name,
+        style={"description_width": "initial"},
+        layout={"width": "max-content", "min_width": "9em", "flex": "0 0 auto"},
+    )
+
+
+def as_png(image: Tensor) -> str:
+    """Return a grey image, (height, width) from 0 to 1, as a PNG in a data URL."""
+    levels = image.detach().cpu().float().clamp(0, 1).mul(255).round().to(torch.uint8)
+    file = io.BytesIO()
+    Image.fromarray(levels.numpy()).save(file, format="png")
+    return "data:image/png;base64," + base64.b64encode(file.getvalue()).decode()
+
+
 def digits_of(source: Any) -> Digits:
     """Return the digits of a loader, or the digits themselves.
 
     Raises:
         TypeError: they are neither.
-        ValueError: there are none.
     """
     digits = getattr(source, "dataset", source)
     if not isinstance(digits, Digits):
@@ -203,38 +261,43 @@ def digits_of(source: Any) -> Digits:
             f"expected digits, got {type(source).__name__}. Give a loader, such as "
             "train of `train, valid, test = load_mnist()`, or its dataset."
         )
-    if not len(digits):
-        raise ValueError("There are no digits in it; give at least one.")
     return digits
-
-
-def _running_loop() -> asyncio.AbstractEventLoop | None:
-    try:
-        return asyncio.get_running_loop()
-    except RuntimeError:
-        return None
 
 
 def named_models(models: Any) -> dict[str, DigitClassifier]:
     """Return models by name; a single one gets the name of its class.
 
     Raises:
-        TypeError: they are no models.
-        ValueError: there is none.
+        TypeError: one of them is no model, or there is none.
     """
-    if isinstance(models, DigitClassifier):
-        return {type(models).__name__: models}
-    if not isinstance(models, Mapping):
-        raise TypeError(
-            f"models is a {type(models).__name__}; expected a trained model, or "
-            'several by name, such as {"linear": linear, "MLP": mlp}.'
-        )
-    if not models:
-        raise ValueError("models is empty: give at least one trained model.")
-    for name, model in models.items():
+    named = models if isinstance(models, Mapping) else {type(models).__name__: models}
+    for name, model in named.items() or [("models", models)]:
         if not isinstance(model, DigitClassifier):
             raise TypeError(
-                f"models[{name!r}] is a {type(model).__name__}; expected a model whose "
-                "class derives from DigitClassifier, such as LinearModel()."
+                f"{name} is a {type(model).__name__}: give a trained model whose class "
+                "derives from DigitClassifier, or several by name, such as "
+                '{"linear": linear, "MLP": mlp}.'
             )
-    return {str(name): model for name, model in models.items()}
+    return {str(name): model for name, model in named.items()}
+
+
+def ask(
+    name: str, model: DigitClassifier, images: Tensor, classes: Sequence[str]
+) -> Tensor:
+    """Return a model's probabilities: (count, classes), on the CPU.
+
+    Raises:
+        ValueError: it has another number of classes, or its training diverged.
+    """
+    probabilities = model.predict_proba(images).float().cpu()
+    if probabilities.shape[1] != len(classes):
+        raise ValueError(
+            f"{name} tells {probabilities.shape[1]} classes apart, the digits have "
+            f"{len(classes)}. Give the digits that it was trained on."
+        )
+    if not probabilities.isfinite().all():
+        raise ValueError(
+            f"The probabilities of {name} are not numbers, since its training "
+            "diverged. Build it anew and train it with a smaller learning rate."
+        )
+    return probabilities

@@ -1,23 +1,27 @@
 """A confusion matrix to click on: each cell shows its digits."""
 
 from collections.abc import Mapping
-from numbers import Integral
-from pathlib import Path
 from typing import Any
 
 import anywidget
-import ipywidgets
 import traitlets
 from torch import Tensor
 from torch.utils.data import DataLoader
 
 from mnist_lessons import plots
+from mnist_lessons.arguments import check_whole
 from mnist_lessons.data import Digits
 from mnist_lessons.models import DigitClassifier
-from mnist_lessons.widgets.base import Interactive, digits_of, named_models
-from mnist_lessons.widgets.pngs import as_png
+from mnist_lessons.widgets.base import (
+    STATIC,
+    Interactive,
+    as_png,
+    ask,
+    digits_of,
+    menu,
+    named_models,
+)
 
-STATIC = Path(__file__).parent / "static"
 SHOWN = 10  # digits at a time
 
 
@@ -27,7 +31,7 @@ class ConfusionTable(anywidget.AnyWidget):
     Traits: `classes`, the names; `counts`, a list of rows, one a label; `summary`, the
     line above. The browser sets `selected`, [label, answer], and `start`, the position
     of the first digit to show; it then gets `cards`, what to show of each digit, and
-    `told`, the line above them.
+    `heading`, the line above them.
     """
 
     _esm = STATIC / "confusion.js"
@@ -38,7 +42,7 @@ class ConfusionTable(anywidget.AnyWidget):
     selected = traitlets.List(traitlets.Int(), [0, 0], 2, 2).tag(sync=True)
     start = traitlets.Int(0).tag(sync=True)
     step = traitlets.Int(SHOWN).tag(sync=True)
-    told = traitlets.Unicode().tag(sync=True)
+    heading = traitlets.Unicode().tag(sync=True)
     cards: traitlets.List = traitlets.List().tag(sync=True)
 
 
@@ -53,9 +57,8 @@ class ConfusionExplorer(Interactive):
         digits: what they answer: `Digits`, or a loader of such, as `load_mnist` gives.
 
     Raises:
-        TypeError: `models` or `digits` is something else.
-        ValueError: there is no model or no digit, or the first model has another number
-            of answers than there are classes, or answers that are not numbers. Of a
+        TypeError, ValueError: `models` or `digits` is something else, or empty; the
+            first model has another number of classes, or its training diverged. Of a
             later one the explorer says so when it is chosen.
 
     Attributes:
@@ -71,20 +74,14 @@ class ConfusionExplorer(Interactive):
         models: DigitClassifier | Mapping[str, DigitClassifier],
         digits: Digits | DataLoader,
     ) -> None:
-        self._models = named_models(models)
-        self._digits = digits_of(digits)
+        self._models, self._digits = named_models(models), digits_of(digits)
         self._labels = self._digits.labels.cpu()
         self._known: dict[str, Tensor] = {}
-        self._choice = ipywidgets.Dropdown(
-            options=list(self._models),
-            description="model:",
-            style={"description_width": "initial"},
-        )
+        self._choice = menu("model:", list(self._models))
         self._table = ConfusionTable(classes=list(map(str, self._digits.classes)))
-        still = plots.confusion(
-            self._labels, self._probabilities.argmax(dim=1), self._digits.classes
-        )
-        parts = [self._choice, self._table] if len(self._models) > 1 else [self._table]
+        answers = self._probabilities.argmax(dim=1)
+        still = plots.confusion(self._labels, answers, self._digits.classes)
+        parts = [self._choice, self._table][len(self._models) == 1 :]
         super().__init__(*parts, picture=still)
         self._open_model()
         self._choice.observe(self.reacting(self._open_model), "value")
@@ -93,43 +90,25 @@ class ConfusionExplorer(Interactive):
         self.select(*divmod(int(mistakes.argmax()), len(mistakes)))
 
     def select(self, label: int, answer: int) -> None:
-        """Show the digits with one label that got one answer.
-
-        Args:
-            label: the true class, as a number.
-            answer: the model's answer, as a number.
+        """Show the digits with one label that got one answer, both as numbers.
 
         Raises:
             ValueError: there is no such class.
         """
-        for name, value in (("label", label), ("answer", answer)):
-            whole = isinstance(value, Integral) and not isinstance(value, bool)
-            if not whole or not 0 <= value < len(self._digits.classes):
-                raise ValueError(
-                    f"{name}={value!r} is no class; give a whole number from 0 to "
-                    f"{len(self._digits.classes) - 1}."
-                )
+        last = len(self._digits.classes) - 1
+        cell = [check_whole("label", label, 0, last)]
+        cell.append(check_whole("answer", answer, 0, last))
         with self._table.hold_trait_notifications():
             self._table.start = 0
-            self._table.selected = [int(label), int(answer)]
+            self._table.selected = cell
 
     @property
     def _probabilities(self) -> Tensor:
         """What the chosen model thinks of each digit: (count, classes)."""
         name = self._choice.value
         if name not in self._known:
-            answers = self._models[name].predict_proba(self._digits.images).cpu()
-            if answers.shape[1] != len(self._digits.classes):
-                raise ValueError(
-                    f"{name} chooses among {answers.shape[1]} classes, the digits have "
-                    f"{len(self._digits.classes)}; train it on digits like these."
-                )
-            if not answers.isfinite().all():
-                raise ValueError(
-                    f"The probabilities of {name} are not numbers, since its training "
-                    "diverged. Build it anew and train it with a smaller learning rate."
-                )
-            self._known[name] = answers
+            model, digits = self._models[name], self._digits
+            self._known[name] = ask(name, model, digits.images, digits.classes)
         return self._known[name]
 
     def _open_model(self) -> None:
@@ -137,7 +116,7 @@ class ConfusionExplorer(Interactive):
         with self._table.hold_sync():  # if the model fails, no other's answers stay
             self._table.counts = [[0] * classes] * classes
             self._table.summary = f"{self._choice.value} has no answers."
-            self._table.cards, self._table.told = [], ""
+            self._table.cards, self._table.heading = [], ""
         pairs = self._labels * classes + self._probabilities.argmax(dim=1)
         self.counts = pairs.bincount(minlength=classes**2).reshape(classes, classes)
         count = len(self._labels)
@@ -153,16 +132,17 @@ class ConfusionExplorer(Interactive):
     def _show_digits(self) -> None:
         label, answer = self._table.selected
         probabilities = self._probabilities
-        answers = probabilities.argmax(dim=1)
-        here = ((self._labels == label) & (answers == answer)).nonzero().flatten()
+        in_cell = (self._labels == label) & (probabilities.argmax(dim=1) == answer)
+        here = in_cell.nonzero().flatten()
         confidence = probabilities[here, answer]
         self.indices = here[confidence.argsort(descending=True, stable=True)]
         names, first = self._table.classes, self._table.start
         shown = self.indices[first : first + SHOWN]
+        count = len(self.indices)
         with self._table.hold_sync():
-            self._table.told = (
+            self._table.heading = (
                 f"Label {names[label]}, answer {names[answer]}: "
-                f"{_counted(len(self.indices))}"
+                f"{count:,} digit{'s' * (count != 1)}"
             )
             self._table.cards = [self._card(index) for index in shown.tolist()]
 
@@ -170,17 +150,9 @@ class ConfusionExplorer(Interactive):
         """Describe a digit for the browser: picture, position, three best answers."""
         image = self._digits.images[index, 0] * self._digits.std + self._digits.mean
         best = self._probabilities[index].topk(min(3, len(self._digits.classes)))
+        names = [self._table.classes[answer] for answer in best.indices.tolist()]
         return {
             "index": index,
             "png": as_png(image),
-            "best": [
-                [self._table.classes[answer], value]
-                for value, answer in zip(
-                    best.values.tolist(), best.indices.tolist(), strict=True
-                )
-            ],
+            "best": list(map(list, zip(names, best.values.tolist(), strict=True))),
         }
-
-
-def _counted(count: int) -> str:
-    return f"{count:,} digit" + "s" * (count != 1)

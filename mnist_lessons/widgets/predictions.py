@@ -7,7 +7,8 @@ from typing import Any
 
 import ipywidgets
 
-from mnist_lessons.widgets.base import VIEW, Access
+from mnist_lessons.arguments import check_choice
+from mnist_lessons.widgets.base import Live
 
 
 @dataclass
@@ -19,7 +20,16 @@ class _Question:
     counted: str | None = None  # the answer when the run first decided it
     outcome: str | None = None
     decided: bool = False  # whether the newest run has an outcome
-    shown: list["_Line"] = field(default_factory=list)
+    lines: list["_Line"] = field(default_factory=list)
+
+    def in_words(self) -> str:
+        """Return the prediction beside what the run said."""
+        if self.counted is None:
+            late = f" (You said {self.answer} afterwards.)" if self.answer else ""
+            return f"You made no prediction. The run says {self.outcome}.{late}"
+        if self.counted == self.outcome:
+            return f"✓ You predicted {self.counted}, and so says the run."
+        return f"✗ You predicted {self.counted}. The run says {self.outcome}."
 
 
 class Predictions:
@@ -46,20 +56,17 @@ class Predictions:
             options: one letter each, such as "ABC".
 
         Raises:
-            TypeError: `options` is no text.
-            ValueError: there are fewer than two options, or one of them twice.
+            ValueError: `options` is no text, has fewer than two, or one of them twice.
         """
-        if not isinstance(options, str):
-            raise TypeError(f"options={options!r}: give a text, such as 'ABC'.")
-        if len(options) < 2 or len(set(options)) < len(options):
+        if not isinstance(options, str) or len(set(options)) < max(2, len(options)):
             raise ValueError(
                 f"options={options!r}: give one letter for each option, such as 'ABC'."
             )
-        asked = self._questions.get(name)
+        question = self._questions.get(name)
         # running the cell again, as Shift+Enter does after a click, keeps the answer
-        if asked is None or asked.options != options:
-            asked = self._questions[name] = _Question(options)
-        return _Prompt(self, name, options, asked.answer)
+        if question is None or question.options != options:
+            question = self._questions[name] = _Question(options)
+        return _Prompt(self, name, question)
 
     def answer(self, name: str, letter: str) -> None:
         """Give an answer without a button.
@@ -67,28 +74,24 @@ class Predictions:
         Raises:
             ValueError: there is no such question, or no such option.
         """
-        question = self._questions.get(name)
-        if question is None:
+        if name not in self._questions:
             asked = ", ".join(map(repr, self._questions)) or "none yet"
             raise ValueError(f"There is no question {name!r}. Asked so far: {asked}.")
-        options = {option.upper(): option for option in question.options}
-        if str(letter).upper() not in options:
-            raise ValueError(
-                f"{letter!r} is not among the options {', '.join(question.options)}."
-            )
-        question.answer = options[str(letter).upper()]
-        for line in question.shown:
-            line.value = self._told(question)
+        question = self._questions[name]
+        letters = {option.upper(): option for option in question.options}
+        question.answer = letters[check_choice(name, str(letter).upper(), letters)]
+        for line in question.lines:
+            line.show(question.in_words())
 
     def compare(self, name: str, **holds: Any) -> "_Line":
         """Show the prediction beside what the run says.
 
+        Where not exactly one option holds, it says so, and the tally leaves the
+        question out: something was changed, or the run is an unusual one.
+
         Args:
             name: the question.
             holds: for each option, whether the run bears it out.
-
-        Where not exactly one of them holds, it says so, and the tally leaves the
-        question out: something was changed, or the run is an unusual one.
 
         Raises:
             ValueError: the options are others than those of the question.
@@ -102,16 +105,15 @@ class Predictions:
                 f"not {', '.join(options)}."
             )
         true = [letter for letter, is_so in holds.items() if is_so]
-        if len(true) != 1:
-            question.decided = False
-            found = " and ".join(true) or "none of the options"
-            return _Line(f"The run says {found}, so it does not decide the question.")
+        question.decided = len(true) == 1
+        if not question.decided:
+            letters = " and ".join(true) or "none of the options"
+            return _Line(f"The run says {letters}, so it does not decide the question.")
         if question.outcome is None:
             question.counted = question.answer
-        question.outcome, question.decided = true[0], True
-        line = _Line(self._told(question))
-        question.shown.append(line)
-        return line
+        question.outcome = true[0]
+        question.lines.append(_Line(question.in_words()))
+        return question.lines[-1]
 
     def tally(self) -> "_Tally":
         """Show all questions whose outcome is known, and how many were right."""
@@ -122,89 +124,67 @@ class Predictions:
         ]
         return _Tally(rows)
 
-    @staticmethod
-    def _told(question: _Question) -> str:
-        said, true = question.counted, question.outcome
-        if said is None:
-            late = f" (You said {question.answer} afterwards.)"
-            late = late if question.answer else ""
-            return f"You made no prediction. The run says {true}.{late}"
-        if said == true:
-            return f"✓ You predicted {said}, and so says the run."
-        return f"✗ You predicted {said}. The run says {true}."
 
-
-class _AsText:
-    """A widget that looks like one line of text where no widget can be shown."""
-
-    def __init__(self, view: ipywidgets.Widget, text: str) -> None:
-        self.view, self._text = view, text
-        view.add_class("mnist-lessons")
-
-    def __repr__(self) -> str:
-        return self._text
-
-    def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
-        model = {"version_major": 2, "version_minor": 0, "model_id": self.view.model_id}
-        return {"text/plain": repr(self), VIEW: model}
-
-
-class _Prompt(_AsText):
+class _Prompt(Live):
     """The buttons of one question."""
 
     def __init__(
-        self, predictions: Predictions, name: str, options: str, answer: str | None
+        self, predictions: Predictions, name: str, question: _Question
     ) -> None:
-        self.buttons = ipywidgets.RadioButtons(options=list(options), value=answer)
-        self.buttons.layout.width = "auto"
-        label = ipywidgets.Label(f"Your prediction, {name}:")
+        self._name, self._options = name, question.options
+        self.buttons = ipywidgets.RadioButtons(
+            options=list(question.options),
+            value=question.answer,
+            layout={"width": "auto"},
+        )
         self.buttons.observe(
             lambda change: predictions.answer(name, change["new"]), names="value"
         )
-        row = ipywidgets.HBox([label, self.buttons, Access()])
-        letters = f"{', '.join(options[:-1])} or {options[-1]}"
-        super().__init__(
-            row,
-            f"Your prediction, {name}: {letters}?\n"
-            "Without buttons: predictions.answer("
-            f"{json.dumps(name, ensure_ascii=False)}, {json.dumps(options[0])})",
+        label = ipywidgets.Label(f"Your prediction, {name}:")
+        super().__init__(ipywidgets.HBox([label, self.buttons]))
+
+    def __repr__(self) -> str:
+        letters = f"{', '.join(self._options[:-1])} or {self._options[-1]}"
+        name = json.dumps(self._name, ensure_ascii=False)
+        return (
+            f"Your prediction, {self._name}: {letters}?\nNo buttons? Run this cell, or "
+            f'predictions.answer({name}, "{self._options[0]}")'
         )
 
 
-class _Line(_AsText):
+class _Line(Live):
     """What was predicted, beside what came out."""
 
     def __init__(self, text: str) -> None:
-        self._html = ipywidgets.HTML()
-        super().__init__(self._html, text)
-        self.value = text
+        self.line = ipywidgets.HTML()
+        self.show(text)
+        super().__init__(self.line)
 
-    @property
-    def value(self) -> str:
+    def show(self, text: str) -> None:
+        """Replace the text; screen readers read it out."""
+        self._text = text
+        self.line.value = f'<div role="status">{html.escape(text)}</div>'
+
+    def __repr__(self) -> str:
         return self._text
 
-    @value.setter
-    def value(self, text: str) -> None:
-        self._text = text
-        self._html.value = f'<div role="status">{html.escape(text)}</div>'
 
-
+@dataclass(repr=False)
 class _Tally:
-    """All predictions of a lesson in a table."""
+    """All predictions of a lesson in a table: the question, you, the run."""
 
-    def __init__(self, rows: list[tuple[str, str, str]]) -> None:
-        self._rows = rows
+    rows: list[tuple[str, str, str]]
 
     @property
     def _summary(self) -> str:
-        made = [row for row in self._rows if row[1] != "-"]
+        made = [row for row in self.rows if row[1] != "-"]
         if not made:
             return "You made no predictions. Try it: a guess first makes a run stick."
-        right = sum(said == true for _, said, true in made)
+        right = sum(predicted == outcome for _, predicted, outcome in made)
         return f"{right} of {len(made)} predictions right."
 
     def __repr__(self) -> str:
-        lines = [f"{n}: you {said}, the run {true}" for n, said, true in self._rows]
+        lines = [f"{name}: you {you}, the run {run}" for name, you, run in self.rows]
         return "\n".join([self._summary, *lines])
 
     def _repr_html_(self) -> str:
@@ -212,8 +192,8 @@ class _Tally:
         head = "".join(f'<th scope="col">{name}</th>' for name in names)
         body = "".join(
             f'<tr><th scope="row">{html.escape(name)}</th>'
-            f"<td>{said}</td><td>{true}</td></tr>"
-            for name, said, true in self._rows
+            f"<td>{predicted}</td><td>{outcome}</td></tr>"
+            for name, predicted, outcome in self.rows
         )
         table = f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
         return f"<p>{html.escape(self._summary)}</p>{table}"

@@ -1,7 +1,8 @@
 """The way from strokes to the 28x28 pixels that a model sees, step by step."""
 
+import textwrap
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -12,7 +13,8 @@ from torch import Tensor
 
 from mnist_lessons.photos.filtering import resize
 from mnist_lessons.photos.recognition import SIZE, steps_of
-from mnist_lessons.plots.picture import BLUE, Picture, in_one_style
+from mnist_lessons.plots.picture import BLUE, Picture, are_long, in_one_style
+from mnist_lessons.widgets.base import as_png
 
 PEN = 1 / 14  # as a part of the pad: MNIST's 2.5 pixels if the digit fills seven tenths
 SIDE, FINER = 112, 4  # the drawing's pixels a side; drawn larger first, for soft edges
@@ -24,6 +26,16 @@ class Step(NamedTuple):
     caption: str
     alt: str
     image: Tensor
+
+    def message(self) -> dict[str, Any]:
+        """Return what the browser gets."""
+        height, width = self.image.shape
+        return {
+            "caption": self.caption,
+            "alt": self.alt,
+            "data": as_png(resize(self.image, SIDE)),
+            "boxed": [width, height] if max(width, height) <= SIZE else None,
+        }
 
 
 class Answer(NamedTuple):
@@ -38,6 +50,31 @@ class Answer(NamedTuple):
     name: str
     probabilities: Tensor | None
     error: str = ""
+
+    def in_words(self, classes: Sequence[str]) -> str:
+        """Return "MLP: 7 (93 %)"."""
+        if self.probabilities is None:
+            return f"{self.name}: no answer"
+        top = int(self.probabilities.argmax())
+        return f"{self.name}: {classes[top]} ({percent(self.probabilities[top])})"
+
+    def message(self) -> dict[str, Any]:
+        """Return what the browser gets."""
+        if self.probabilities is None:
+            return {"name": self.name, "error": self.error}
+        shares = self.probabilities.tolist()
+        return {
+            "name": self.name,
+            "top": int(self.probabilities.argmax()),
+            "shares": [round(share, 3) for share in shares],
+            "texts": [percent(share) for share in shares],
+        }
+
+
+def percent(share: float | Tensor) -> str:
+    """Return 93 %; neither 0 nor 100 %, because no softmax ever says that."""
+    whole = round(100 * float(share))
+    return "<1 %" if whole < 1 else ">99 %" if whole > 99 else f"{whole} %"
 
 
 def as_grey(strokes: Sequence[Sequence[float]]) -> Tensor:
@@ -62,15 +99,15 @@ def prepared(grey: Tensor) -> list[Step]:
     Raises:
         BlankImageError: no digit is found.
     """
-    seen = steps_of(grey)
+    steps = steps_of(grey)
     return [
-        Step("as it is", "The picture as it is.", seen.grey),
-        Step("cropped to its ink", "Its ink alone.", seen.cropped),
-        Step("scaled to fit 20x20", "The same in 20x20 pixels.", seen.boxed),
+        Step("as it is", "The picture as it is.", steps.grey),
+        Step("cropped to its ink", "Its ink alone.", steps.cropped),
+        Step("scaled to fit 20x20", "The same in 20x20 pixels.", steps.boxed),
         Step(
             "centred by its mass in 28x28",
             "The same in the middle of 28x28 pixels: what the models see.",
-            seen.image[0, 0],
+            steps.image[0, 0],
         ),
     ]
 
@@ -90,61 +127,35 @@ def unprepared(grey: Tensor) -> list[Step]:
 @in_one_style
 def still(steps: list[Step], answers: list[Answer], classes: list[str]) -> Picture:
     """Draw the steps in one row, and below them the probabilities of each model."""
-    said = [answer for answer in answers if answer.probabilities is not None]
-    figure = Figure(figsize=(8.4, 4.2 if said else 2.1))
-    parts = figure.subfigures(2 if said else 1, 1, squeeze=False).flatten()
+    bars = {a.name: a.probabilities for a in answers if a.probabilities is not None}
+    figure = Figure(figsize=(8.4, 4.2 if bars else 2.1))
+    parts = figure.subfigures(2 if bars else 1, 1, squeeze=False).flatten()
     for axis, step in zip(parts[0].subplots(1, len(steps)), steps, strict=True):
         axis.imshow(step.image.numpy(), vmin=0, vmax=1)
         axis.set(xticks=[], yticks=[])
-        axis.set_title(_in_lines(step.caption), fontsize=9)
-    if said:
-        row = parts[1].subplots(1, len(said), sharey=True, squeeze=False)[0]
-        for axis, answer in zip(row, said, strict=True):
-            probabilities = torch.as_tensor(answer.probabilities)
+        axis.set_title(textwrap.fill(step.caption, 19), fontsize=9)
+    if bars:
+        row = parts[1].subplots(1, len(bars), sharey=True, squeeze=False)[0]
+        for axis, (name, probabilities) in zip(row, bars.items(), strict=True):
             _draw_bars(axis, probabilities, classes)
-            said_so = f"{answer.name} answers {classes[probabilities.argmax()]}"
-            axis.set_title(said_so, fontsize=9 if len(said) > 2 else 11)
+            title = f"{name} answers {classes[probabilities.argmax()]}"
+            axis.set_title(title, fontsize=9 if len(bars) > 2 else 11)
         row[0].set_ylabel("probability (%)")
-    listed = "; ".join(in_words(answer, classes) for answer in answers)
     return Picture(
         figure,
         "A drawn 7 and what preprocessing makes of it, with the probabilities that "
         f"{', '.join(answer.name for answer in answers)} give. "
         f"From left to right: {'; '.join(step.caption for step in steps)}. "
-        f"The answers: {listed}.",
+        f"The answers: {'; '.join(answer.in_words(classes) for answer in answers)}.",
     )
 
 
 def _draw_bars(axis: Axes, probabilities: Tensor, classes: list[str]) -> None:
-    shares = [100 * share for share in probabilities.tolist()]
-    top = max(range(len(shares)), key=shares.__getitem__)
-    axis.bar(range(len(shares)), shares, color=BLUE)
+    shares = (100 * probabilities).tolist()
+    places = range(len(classes))
+    axis.bar(places, shares, color=BLUE)
+    top = int(probabilities.argmax())
     axis.text(top, shares[top] + 2, percent(shares[top] / 100), ha="center")
-    long = any(len(name) > 2 for name in classes) or len(classes) > 10
-    axis.set_xticks(
-        range(len(classes)), classes, rotation=90 if long else 0, fontsize=9
-    )
+    turned = 90 if are_long(classes) or len(classes) > 10 else 0
+    axis.set_xticks(places, classes, rotation=turned, fontsize=9)
     axis.set(ylim=(0, 115), yticks=[0, 50, 100])
-
-
-def _in_lines(caption: str, width: int = 18) -> str:
-    lines = [""]
-    for word in caption.split():
-        if len(lines[-1]) + len(word) > width:
-            lines.append("")
-        lines[-1] = f"{lines[-1]} {word}".strip()
-    return "\n".join(lines)
-
-
-def in_words(answer: Answer, classes: list[str]) -> str:
-    """Return "MLP: 7 (93 %)"."""
-    if answer.probabilities is None:
-        return f"{answer.name}: no answer"
-    top = int(answer.probabilities.argmax())
-    return f"{answer.name}: {classes[top]} ({percent(answer.probabilities[top])})"
-
-
-def percent(share: float | Tensor) -> str:
-    """Return 93 %; neither 0 nor 100 %, because no softmax ever says that."""
-    whole = round(100 * float(share))
-    return "<1 %" if whole < 1 else ">99 %" if whole > 99 else f"{whole} %"

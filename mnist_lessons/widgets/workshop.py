@@ -1,6 +1,5 @@
 """A workshop for kernels: change nine numbers and see what they find in a digit."""
 
-from pathlib import Path
 from typing import Any
 
 import anywidget
@@ -10,8 +9,9 @@ import traitlets
 from torch import Tensor, nn
 
 from mnist_lessons import plots
+from mnist_lessons.arguments import check_whole
 from mnist_lessons.plots.picture import Picture
-from mnist_lessons.widgets.base import Interactive, Shown, digits_of
+from mnist_lessons.widgets.base import STATIC, Redrawn, digits_of
 
 OWN = "your own"
 LARGEST = 1_000_000  # of a weight; far larger ones are too large for float32
@@ -28,15 +28,16 @@ KERNELS = {
 class _Numbers(anywidget.AnyWidget):
     """Nine number fields in a square."""
 
-    _esm = Path(__file__).parent / "static" / "kernel.js"
-    _css = Path(__file__).parent / "static" / "kernel.css"
+    _esm = STATIC / "kernel.js"
+    _css = STATIC / "kernel.css"
     values = traitlets.List(traitlets.Float()).tag(sync=True)
     editable = traitlets.Bool(True).tag(sync=True)
 
 
-class FilterWorkshop(Interactive):
+class FilterWorkshop(Redrawn):
     """A 3x3 kernel to edit, or a learned one, and what it makes of a digit.
 
+    A learned kernel's map is drawn without the padding and the stride of its layer.
     Built in lesson 4.
 
     Args:
@@ -44,17 +45,15 @@ class FilterWorkshop(Interactive):
         model: a network whose first convolution gives the learned kernels.
         index: the digit to begin with, counted from 0.
 
+    Raises:
+        TypeError: `digits` is something else.
+        ValueError: the model's first convolution is not over one channel, or its kernel
+            larger than a digit; there is no digit with that index.
+
     Attributes:
         preset: a drop-down list of kernels.
         number: which of the digits is shown.
         kernel: the kernel, (3, 3), or as large as the network's.
-
-    A learned kernel's map is drawn without the padding and the stride of its layer.
-
-    Raises:
-        TypeError: `digits` or `model` is something else.
-        ValueError: the model has no convolution over one channel, or one whose kernel
-            is larger than a digit; there is no digit with that index.
     """
 
     about = "a kernel to edit, and what it finds in a digit"
@@ -63,28 +62,22 @@ class FilterWorkshop(Interactive):
         self, digits: Any, model: nn.Module | None = None, index: int = 0
     ) -> None:
         self._digits = digits_of(digits)
-        if index not in range(len(self._digits)):
-            raise ValueError(
-                f"index={index!r}: give a whole number from 0 to "
-                f"{len(self._digits) - 1:,}."
-            )
+        last = len(self._digits) - 1
+        index = check_whole("index", index, 0, last)
         self._learned = {} if model is None else _kernels_of(model)
         self.preset = ipywidgets.Dropdown(
             options=[*KERNELS, OWN, *self._learned], description="kernel"
         )
         self.number = ipywidgets.BoundedIntText(
-            index, min=0, max=len(self._digits) - 1, description="digit"
+            index, min=0, max=last, description="digit"
         )
         self.numbers = _Numbers(values=KERNELS[self.preset.value])
-        picture = self._draw()
-        self._shown = Shown(picture)
-        controls = ipywidgets.VBox([self.preset, self.number])
+        menus = ipywidgets.VBox([self.preset, self.number])
         wrapped = ipywidgets.Layout(flex_flow="row wrap")
-        top = ipywidgets.HBox([self.numbers, controls], layout=wrapped)
-        super().__init__(top, self._shown, picture=picture)
+        super().__init__(ipywidgets.HBox([self.numbers, menus], layout=wrapped))
         self.preset.observe(self.reacting(self._take_preset), names="value")
         self.numbers.observe(self.reacting(self._take_numbers), names="values")
-        self.number.observe(self.reacting_soon(self._update), names="value")
+        self.number.observe(self.reacting_soon(self.redraw), names="value")
 
     @property
     def kernel(self) -> Tensor:
@@ -99,21 +92,18 @@ class FilterWorkshop(Interactive):
         self.numbers.layout.display = "none" if is_learned else None
         if self.preset.value in KERNELS:
             self.numbers.values = KERNELS[self.preset.value]
-        self._update()
+        self.redraw()
 
     def _take_numbers(self) -> None:
         if not all(abs(value) <= LARGEST for value in self.numbers.values):
             raise ValueError(f"a weight must lie between -{LARGEST:,} and {LARGEST:,}")
         if self.preset.value == OWN:
-            self._update()
+            self.redraw()
         elif self.numbers.values != KERNELS[self.preset.value]:
             self.preset.value = OWN  # and that draws
 
-    def _update(self) -> None:
-        self.picture = self._draw()
-        self._shown.show(self.picture)
-
-    def _draw(self) -> Picture:
+    def draw(self) -> Picture:
+        """Draw the digit, the kernel and the map that it makes of the digit."""
         digits = self._digits
         image = digits.images[self.number.value].cpu()
         if self.preset.value in self._learned:
@@ -123,8 +113,7 @@ class FilterWorkshop(Interactive):
 
 
 def _kernels_of(model: nn.Module) -> dict[str, tuple[Tensor, float]]:
-    if not isinstance(model, nn.Module):
-        raise TypeError(f"model is a {type(model).__name__}; expected a CNN, or None.")
+    """Return the kernels of the first convolution by name, each with its bias."""
     first = next((m for m in model.modules() if isinstance(m, nn.Conv2d)), None)
     if first is None or first.in_channels != 1 or max(first.kernel_size) > 28:
         raise ValueError(

@@ -19,6 +19,8 @@ BAD_TEXTS = (
     "Failed to load model class",
     "Failed to create view",
     "Loading widget...",
+    "Nothing reacts here?",
+    "This piece has lost its kernel",
     "Widget not found",
     "Javascript Error",
     "[anywidget]",
@@ -272,6 +274,8 @@ class NotebookPage:
         self.page.wait_for_selector(
             f"body[data-jp-theme-light='{light}']", state="attached"
         )
+        # a second change while this screen goes is an error of JupyterLab's own
+        self.page.wait_for_selector("#jupyterlab-splash", state="detached")
 
     def screenshots(self, folder):
         """Write pictures of the whole notebook, page by page: 01.png, 02.png, ..."""

@@ -1,6 +1,7 @@
 """What every interactive piece promises, in notebooks made for the purpose."""
 
-import nbformat
+import copy
+
 import pytest
 from nbconvert import HTMLExporter
 
@@ -10,35 +11,37 @@ BLOCK = """
 import ipywidgets
 import torch
 from mnist_lessons import plots
-from mnist_lessons.widgets.base import Interactive, Shown
+from mnist_lessons.widgets.base import Redrawn
 
-class Block(Interactive):
+class Block(Redrawn):
     about = "the height of a block"
 
     def __init__(self):
         self.slider = ipywidgets.IntSlider(3, 1, 9, description="height")
-        self.shown = Shown(self.draw())
+        super().__init__(self.slider)
         self.slider.observe(self.reacting(self.redraw), "value")
-        super().__init__(self.slider, self.shown, picture=self.draw())
 
     def draw(self):
+        if self.slider.value == 9:
+            raise ValueError("9 is too high; choose at most 8")
         image = torch.zeros(1, 28, 28)
         image[0, -3 * self.slider.value:] = 1
         return plots.digits(image)
 
-    def redraw(self):
-        if self.slider.value == 9:
-            raise ValueError("9 is too high; choose at most 8")
-        self.shown.show(self.draw())
-
 Block()
 """
+ASK = [
+    "from mnist_lessons.widgets import Predictions\npredictions = Predictions()",
+    'predictions.ask("the coin", "AB")',
+]
+STILL = "Nothing reacts here? Then this piece has no kernel"
+LOST = "✗ This piece has lost its kernel"
 
 
 @pytest.fixture(scope="module")
 def block(open_notebook):
     """A small piece of the usual make: a slider, a picture, and a value that fails."""
-    notebook = open_notebook(BLOCK)
+    notebook = open_notebook(BLOCK, *ASK)
     notebook.run_all()
     yield notebook
     notebook.close()
@@ -49,21 +52,16 @@ def set_slider(notebook, key):
     notebook.keyboard.press(key)
 
 
-def test_a_piece_is_shown_live(block):
+def test_a_piece_is_shown_live_and_follows_the_keyboard(block):
     assert block.errors() == []
-    image = block.piece(".widget-slider").get_by_role("img")
-    assert image.get_attribute("alt").startswith("1 image of a digit. ")
-
-
-def test_a_slider_moved_with_the_keyboard_changes_the_picture(block):
-    with block.changes(block.piece(".widget-slider").locator("img")):
-        set_slider(block, "ArrowRight")
-
-
-def test_a_slider_has_a_name_for_screen_readers(block):
     piece = block.piece(".widget-slider")
     assert nameless_controls(piece) == []
     assert piece.get_by_role("slider", name="height", exact=True).count() == 1
+    image = piece.get_by_role("img")
+    assert image.get_attribute("alt").startswith("1 image of a digit. ")
+    assert not block.cell("Block()").get_by_text(STILL).is_visible()
+    with block.changes(image):
+        set_slider(block, "ArrowRight")
 
 
 def test_an_error_in_a_piece_is_shown_until_the_next_change(block):
@@ -71,68 +69,65 @@ def test_an_error_in_a_piece_is_shown_until_the_next_change(block):
     set_slider(block, "End")
     alert.wait_for()
     assert alert.inner_text() == "✗ ValueError: 9 is too high; choose at most 8"
+    for theme in ("JupyterLab Dark", "JupyterLab Light"):
+        block.use_theme(theme)
+        assert low_contrasts(block.piece(".widget-slider")) == {}, theme
     set_slider(block, "Home")
     alert.wait_for(state="detached")
 
 
-@pytest.mark.parametrize("theme", ["JupyterLab Light", "JupyterLab Dark"])
-def test_the_text_of_a_piece_stands_out_in_every_theme(block, theme):
-    block.use_theme(theme)
-    set_slider(block, "End")
-    block.piece("[role=alert]").wait_for()
-    assert low_contrasts(block.piece(".widget-slider")) == {}
-    set_slider(block, "Home")
-    block.use_theme("JupyterLab Light")
-
-
-def test_low_contrasts_finds_grey_on_grey(scratch):
-    notebook = scratch("import ipywidgets")
-    notebook.page.evaluate(
-        """() => document.body.insertAdjacentHTML('beforeend',
-          '<div id="probe" style="background: #777"><p style="color: #999">grey</p>' +
-          '<p style="color: #fff8">half</p><p style="color: #fff">white</p></div>')"""
-    )
-    found = low_contrasts(notebook.page.locator("#probe"), 21)
-    assert found == {"grey": 1.57, "half": 2.45, "white": 4.48}
-
-
-def test_a_stored_piece_that_was_not_run_is_a_still_picture(block, scratch):
-    stored = block.save()
-    stored.cells.append(nbformat.v4.new_markdown_cell("now it is nobody's own"))
-    notebook = scratch(stored)
-    image = notebook.cell("Block()").locator(".jp-OutputArea img")
-    image.wait_for()
-    assert image.evaluate("e => e.complete && e.naturalWidth > 50")
-    assert notebook.cell("Block()").get_by_text("Error displaying widget").count() == 0
-    assert notebook.trouble == []
-
-
-def test_an_exported_piece_is_a_still_picture(block):
-    page, _ = HTMLExporter().from_notebook_node(block.save())
-    assert '<img alt="' in page
-    assert "widget-view" not in page
-
-
-PREDICT = [
-    "from mnist_lessons.widgets import Predictions\npredictions = Predictions()",
-    'predictions.ask("the coin", "AB")',
-]
-
-
-def test_a_prediction_before_the_run_is_compared_and_counted(scratch):
-    notebook = scratch(*PREDICT)
-    notebook.run_all()
-    notebook.pieces().get_by_role("radio", name="B").check()
-    notebook.page.wait_for_timeout(500)
-    notebook.keyboard.press("Shift+Enter")  # which runs the question again
-    notebook.wait_until_idle()
-    notebook.pieces().get_by_role("radio", name="B", checked=True).wait_for()
-    told = notebook.run_code(
+def test_a_prediction_before_the_run_is_compared_and_counted(block):
+    block.pieces().get_by_role("radio", name="B").check()
+    block.page.wait_for_timeout(500)
+    block.keyboard.press("Shift+Enter")  # which runs the question again
+    block.wait_until_idle()
+    block.pieces().get_by_role("radio", name="B", checked=True).wait_for()
+    printed = block.run_code(
         'print(predictions.compare("the coin", A=True, B=False))\n'
         "print(predictions.tally())"
     )
-    assert told.splitlines() == [
+    assert printed.splitlines() == [
         "✗ You predicted B. The run says A.",
         "0 of 1 predictions right.",
         "the coin: you B, the run A",
     ]
+
+
+def test_a_piece_that_another_kernel_made_stands_still_and_says_so(block, scratch):
+    saved = block.save()
+    changed = copy.deepcopy(saved)
+    changed.cells[0].source += "# so that JupyterLab does not trust it"
+    for stored in (saved, changed):
+        reopened = scratch(stored)
+        cell = reopened.cell("Block()")
+        cell.get_by_text(STILL).wait_for()
+        image = cell.locator(".jp-OutputArea img")
+        assert image.evaluate("e => e.complete && e.naturalWidth > 50")
+        prompt = reopened.cell("predictions.ask")
+        prompt.get_by_text("No buttons? Run this cell").wait_for()
+    page, _ = HTMLExporter().from_notebook_node(saved)  # as a page it does so, too
+    assert '<img alt="' in page
+    assert STILL in page
+    assert "widget-view" not in page
+
+
+def test_a_piece_whose_kernel_is_restarted_or_gone_says_so(scratch):
+    for end in ("session.kernel.restart()", "shutdown()"):
+        notebook = scratch(BLOCK)
+        notebook.run_all()
+        notebook.page.evaluate(
+            f"window.jupyterapp.shell.currentWidget.sessionContext.{end}"
+        )
+        if end == "shutdown()":  # nothing shows that until somebody tries
+            set_slider(notebook, "ArrowRight")
+        notebook.piece(".widget-slider").get_by_text(LOST).wait_for()
+
+
+def test_low_contrasts_finds_grey_on_grey(block):
+    block.page.evaluate(
+        """() => document.body.insertAdjacentHTML('beforeend',
+          '<div id="probe" style="background: #777"><p style="color: #999">grey</p>' +
+          '<p style="color: #fff8">half</p><p style="color: #fff">white</p></div>')"""
+    )
+    contrasts = low_contrasts(block.page.locator("#probe"), 21)
+    assert contrasts == {"grey": 1.57, "half": 2.45, "white": 4.48}

@@ -1,9 +1,17 @@
-// What ipywidgets leave out for people who use the keyboard or a screen reader.
+// What ipywidgets leave out for people who use the keyboard or a screen reader, and for
+// those whose kernel is gone.
 
-function render({ el }) {
+const LOST =
+  "✗ This piece has lost its kernel, so nothing in it reacts any more. " +
+  "Run its cell again, after the cells above it.";
+
+function render({ model, el }) {
   let frame = 0;
+  let observer = null;
+  let still = null; // JupyterLab's output before this one, which stands in for it
+  let piece = null;
 
-  function nameSliders(piece) {
+  function nameSliders() {
     for (const handle of piece.querySelectorAll(".widget-slider [role=slider]")) {
       const label = handle.closest(".widget-slider").querySelector(".widget-label");
       handle.setAttribute("aria-label", label.textContent);
@@ -17,24 +25,51 @@ function render({ el }) {
     if (!command && !(event.shiftKey && event.key === "Enter")) event.stopPropagation();
   }
 
-  let observer = null;
+  function warn() {
+    if (el.textContent) return;
+    for (let e = el; e !== piece; e = e.parentElement) e.style.display = "block";
+    el.setAttribute("role", "alert");
+    el.textContent = LOST;
+  }
+
+  // a kernel that was restarted is known to ipywidgets; that there is none any more
+  // shows only when something is sent to it
+  function probe() {
+    try {
+      model.send({});
+    } catch {
+      warn();
+    }
+  }
+
+  function look() {
+    nameSliders();
+    if (piece.classList.contains("jupyter-widgets-disconnected")) warn();
+  }
 
   function begin() {
-    const piece = el.closest(".mnist-lessons");
+    piece = el.closest(".mnist-lessons");
     if (!piece) {
       frame = requestAnimationFrame(begin); // not yet part of the page
       return;
     }
     piece.addEventListener("keydown", keep);
-    nameSliders(piece);
-    observer = new MutationObserver(() => nameSliders(piece));
-    observer.observe(piece, { childList: true, subtree: true });
+    for (const name of ["keydown", "pointerdown"]) {
+      piece.addEventListener(name, probe, { capture: true });
+    }
+    still = piece.closest(".jp-OutputArea-child")?.previousElementSibling;
+    if (still) still.style.display = "none";
+    look();
+    observer = new MutationObserver(look);
+    const attributeFilter = ["class"];
+    observer.observe(piece, { childList: true, subtree: true, attributeFilter });
   }
 
   begin();
   return () => {
     cancelAnimationFrame(frame);
     observer?.disconnect();
+    if (still) still.style.display = "";
   };
 }
 

@@ -73,7 +73,7 @@ function render({ model, el }) {
     // otherwise JupyterLab takes the arrows and Enter for its own commands
     "data-lm-suppress-shortcuts": "true",
   });
-  const told = element("div", "lessons-confusion-told", "", { role: "status" });
+  const heading = element("div", "lessons-confusion-told", "", { role: "status" });
   const cards = element("ul", "lessons-confusion-cards", "");
   const pages = element("div", "lessons-confusion-pages", "");
   const back = element("button", "jupyter-button", "", { type: "button" });
@@ -81,7 +81,7 @@ function render({ model, el }) {
   pages.append(back, on);
   frame.append(table);
   el.classList.add("lessons-confusion");
-  el.append(summary, frame, told, cards, pages);
+  el.append(summary, frame, heading, cards, pages);
   let buttons = [];
 
   function build() {
@@ -161,8 +161,8 @@ function render({ model, el }) {
     const more = count > digits.length && digits.length;
     const from = (start + 1).toLocaleString("en");
     const to = (start + digits.length).toLocaleString("en");
-    told.textContent =
-      model.get("told") + (more ? `, here ${from} to ${to}` : "") +
+    heading.textContent =
+      model.get("heading") + (more ? `, here ${from} to ${to}` : "") +
       (count > 1 ? ", the most confident first" : "");
     cards.replaceChildren(...digits.map(card));
     pages.hidden = count <= step;
@@ -178,7 +178,7 @@ function render({ model, el }) {
     ["change:counts", build],
     ["change:selected", mark],
     ["change:cards", show],
-    ["change:told", show],
+    ["change:heading", show],
   ];
   for (const [name, react] of watched) {
     model.on(name, react);

@@ -1,11 +1,11 @@
-"""Sliders that retrain a model on the real digits and redraw what came out."""
+"""Sliders that redraw a picture: of a batch, or of a model that they train anew."""
 
-import functools
 from collections.abc import Callable
-from typing import Any, ParamSpec, TypeVar
+from typing import Any
 
 import ipywidgets
 import torch
+from torch import Tensor
 from torch.utils.data import BatchSampler, DataLoader, RandomSampler
 
 from mnist_lessons import plots
@@ -13,78 +13,118 @@ from mnist_lessons.data import Digits, make_loader
 from mnist_lessons.models import MLP, LinearModel
 from mnist_lessons.plots.picture import Picture
 from mnist_lessons.training import evaluate, fit
-from mnist_lessons.widgets.base import Interactive, Shown, digits_of, slider
+from mnist_lessons.widgets.base import Redrawn, digits_of, slider
 
 RATES = [0.0001, 0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1, 3, 10]
 WIDTHS = [4, 8, 16, 32, 64, 128, 256]
+BATCHES = [1, 8, 32, 128, 512, 2_048]
 SIZES = [100, 300, 1_000, 3_000, 10_000]
 DROPOUTS = [0.0, 0.1, 0.2, 0.3, 0.5, 0.7]
 ROUNDS, ROUND = 16, 2_000  # each network sees as many digits, however few there are
 
 
-Arguments = ParamSpec("Arguments")
-Result = TypeVar("Result")
+class BatchExplorer(Redrawn):
+    """Sliders for the batch size and the scaling, and a batch as the network gets it.
+
+    Built in lesson 1.
+
+    Args:
+        digits: training digits, `Digits` or a loader of them.
+
+    Raises:
+        TypeError: `digits` is something else.
+
+    Attributes:
+        size: digits in a batch.
+        scaling: how the pixels are scaled.
+        next: a button that serves the next batch.
+    """
+
+    about = "sliders for the batch size and the scaling"
+
+    def __init__(self, digits: Any) -> None:
+        self._digits = digits_of(digits)
+        generator = torch.Generator().manual_seed(0)
+        self._order = torch.randperm(len(self._digits), generator=generator)
+        self._start = 0
+        self.size = slider("batch size", BATCHES, 128)
+        self.scaling = ipywidgets.Dropdown(
+            options=["standardised", "(0.5, 0.5)", "0 to 1", "0 to 255"],
+            description="scaling",
+            style={"description_width": "7.5em"},
+        )
+        self.next = ipywidgets.Button(description="Next batch")
+        super().__init__(self.size, self.scaling, self.next)
+        self._redraw_soon = self.reacting_soon(self.redraw)
+        for control in (self.size, self.scaling):
+            control.observe(self._redraw_soon, names="value")
+        self.next.on_click(self._go_on)
+
+    @property
+    def batch(self) -> Tensor:
+        """The images of the batch, (batch, 1, 28, 28), as the network gets them."""
+        digits = self._digits
+        chosen = self._order[self._start : self._start + self.size.value]
+        scaled = digits.images[chosen].cpu() * digits.std + digits.mean  # 0 to 1
+        return {
+            "standardised": (scaled - digits.mean) / digits.std,
+            "(0.5, 0.5)": (scaled - 0.5) / 0.5,
+            "0 to 1": scaled,
+            "0 to 255": scaled * 255,
+        }[self.scaling.value]
+
+    def _go_on(self, _: Any) -> None:
+        self._start += self.size.value
+        if self._start >= len(self._order):
+            self._start = 0
+        self._redraw_soon()
+
+    def draw(self) -> Picture:
+        """Draw the batch and what its values are."""
+        return plots.batch(self.batch, self.scaling.value)
+
+    def caption(self) -> str:
+        """Return the shape, the memory, and the number of batches."""
+        batch = self.batch
+        steps = -(-len(self._order) // self.size.value)
+        return (
+            f"Shape {tuple(batch.shape)}, {batch.numel() * 4 / 1024:,.0f} KiB; "
+            f"{steps:,} batches an epoch."
+        )
 
 
-def with_own_seed(
-    run: Callable[Arguments, Result],
-) -> Callable[Arguments, Result]:
-    """Start each run alike, and leave the notebook's random numbers as they were."""
-
-    @functools.wraps(run)
-    def seeded(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Result:
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(0)
-            return run(*args, **kwargs)
-
-    return seeded
-
-
-class _Retraining(Interactive):
+class _Retraining(Redrawn):
     """Sliders that train anew. Each setting is trained once and then remembered."""
 
     def __init__(self, *sliders: ipywidgets.SelectionSlider) -> None:
         self._runs: dict[str, dict[str, Any]] = {}
-        self._last = ""
-        picture = self._redraw()
-        self._shown = Shown(picture)
-        super().__init__(*sliders, self._shown, picture=picture)
-        self.say(self._verdict)
-        train_again = self.reacting_soon(self._update, busy="Training ...")
+        self._on_show = ""
+        super().__init__(*sliders)
+        train_again = self.reacting_soon(self.redraw, busy="Training ...")
         for one in sliders:
             one.observe(train_again, names="value")
 
-    def _update(self) -> None:
-        self.picture = self._redraw()
-        self._shown.show(self.picture)
-        self.say(self._verdict)
-
-    def _redraw(self) -> Picture:
-        name = self._name
+    def draw(self) -> Picture:
+        """Draw the run that the sliders ask for, and the one that was on show."""
+        name, before = self._name(), self._on_show
         if name not in self._runs:
-            self._runs[name] = self._run()
-        before = {self._last: self._runs[self._last]} if self._last else {}
-        before.pop(name, None)
-        self._last = name
-        return self._draw(before | {name: self._runs[name]})
+            # each run starts alike, and the notebook's random numbers stay as they are
+            with torch.random.fork_rng(devices=[]):
+                torch.manual_seed(0)
+                self._runs[name] = self._run()
+        self._on_show = name
+        names = [before, name] if before not in ("", name) else [name]
+        return self._picture_of({name: self._runs[name] for name in names})
 
-    @property
-    def _name(self) -> str:
-        """What the sliders say, in words."""
-        raise NotImplementedError
+    def caption(self) -> str:
+        """Return one sentence about the run that is on show."""
+        return self._runs[self._on_show]["verdict"]
 
-    @property
-    def _verdict(self) -> str:
-        """One sentence about the run that is on show."""
-        raise NotImplementedError
-
-    def _run(self) -> dict[str, Any]:
-        """Train a model as the sliders say."""
-        raise NotImplementedError
-
-    def _draw(self, runs: dict[str, dict[str, Any]]) -> Picture:
-        """Draw the run before, if there is another, and the one on show, the last."""
-        raise NotImplementedError
+    # what the sliders say, in words; the run that they ask for, with its verdict; and
+    # the picture of one or two runs, the newest last
+    _name: Callable[[], str]
+    _run: Callable[[], dict[str, Any]]
+    _picture_of: Callable[[dict[str, dict[str, Any]]], Picture]
 
 
 class LearningRate(_Retraining):
@@ -100,7 +140,7 @@ class LearningRate(_Retraining):
 
     Raises:
         TypeError: `train` or `valid` is something else.
-        ValueError: one of them is empty, or `rate` is not on the slider.
+        ValueError: `rate` is not on the slider.
 
     Attributes:
         slider: the learning rate.
@@ -113,16 +153,9 @@ class LearningRate(_Retraining):
         self.slider = slider("learning rate", RATES, rate)
         super().__init__(self.slider)
 
-    @property
     def _name(self) -> str:
         return f"rate {self.slider.value:g}"
 
-    @property
-    def _verdict(self) -> str:
-        run = self._runs[self._name]
-        return f"Learning {self._name}: {run['stopped'] or run['score']}."
-
-    @with_own_seed
     def _run(self) -> dict[str, Any]:
         model = LinearModel(len(self._train.classes))
         loader = make_loader(self._train, 128, shuffle=True)
@@ -135,16 +168,18 @@ class LearningRate(_Retraining):
             log_every=max(1, len(loader) // 80),
             progress=False,
         )
+        score = evaluate(model, make_loader(self._valid, 1_000, shuffle=False))
+        outcome = (history.stopped or "").rstrip(".") or score
         return {
             "losses": history.batches,
             "weights": model.linear.weight.detach(),
-            "score": evaluate(model, make_loader(self._valid, 1_000, shuffle=False)),
-            "stopped": (history.stopped or "").rstrip("."),
+            "score": score,
+            "verdict": f"Learning {self._name()}: {outcome}.",
         }
 
-    def _draw(self, runs: dict[str, dict[str, Any]]) -> Picture:
+    def _picture_of(self, runs: dict[str, dict[str, Any]]) -> Picture:
         losses = {name: run["losses"] for name, run in runs.items()}
-        weights = runs[self._name]["weights"]
+        weights = runs[self._on_show]["weights"]
         return plots.learning(losses, weights, self._train.classes)
 
 
@@ -161,7 +196,6 @@ class FittingCurves(_Retraining):
 
     Raises:
         TypeError: `train` or `valid` is something else.
-        ValueError: one of them is empty.
 
     Attributes:
         width, depth, dropout, size: the four sliders; `size` counts training digits and
@@ -181,42 +215,29 @@ class FittingCurves(_Retraining):
         self.size = slider("training digits", sizes, start)
         super().__init__(self.width, self.depth, self.dropout, self.size)
 
-    @property
     def _name(self) -> str:
         depth = self.depth.value
         layers = f"{depth} hidden layer{'s' * (depth > 1)} of {self.width.value}"
         layers = layers if depth else "no hidden layer"
         return f"{layers}, dropout {self.dropout.value}, {self.size.value:,} digits"
 
-    @property
-    def _verdict(self) -> str:
-        run = self._runs[self._name]
-        if run["stopped"]:
-            return str(run["stopped"])
-        right = [f"{run[f'{pile}_accuracy'][-1]:.1%}" for pile in ("train", "valid")]
-        return f"At the end {right[0]} right on training, {right[1]} on validation."
-
-    @with_own_seed
     def _run(self) -> dict[str, Any]:
         train, valid = _first(self._train, self.size.value), _first(self._valid, 2_000)
-        model = MLP(
-            (self.width.value,) * self.depth.value,
-            self.dropout.value,
-            len(train.classes),
-        )
-        piles = {
+        hidden = (self.width.value,) * self.depth.value
+        model = MLP(hidden, self.dropout.value, len(train.classes))
+        loaders = {
             "train": make_loader(_first(train, 2_000), 1_000, shuffle=False),
             "valid": make_loader(valid, 1_000, shuffle=False),
         }
-        found: dict[str, Any] = {
-            f"{pile}_{value}": [] for pile in piles for value in ("loss", "accuracy")
+        run: dict[str, Any] = {
+            f"{part}_{value}": [] for part in loaders for value in ("loss", "accuracy")
         }
 
         def score(_: Any) -> None:
-            for pile, loader in piles.items():
+            for part, loader in loaders.items():
                 result = evaluate(model, loader)
-                found[f"{pile}_loss"].append(result["loss"])
-                found[f"{pile}_accuracy"].append(result.accuracy)
+                run[f"{part}_loss"].append(result.loss)
+                run[f"{part}_accuracy"].append(result.accuracy)
 
         history = fit(
             model,
@@ -226,11 +247,16 @@ class FittingCurves(_Retraining):
             progress=False,
             on_epoch_end=score,
         )
-        return found | {"stopped": history.stopped}
+        if history.stopped:
+            return run | {"verdict": history.stopped}
+        right, right_valid = (run[f"{part}_accuracy"][-1] for part in loaders)
+        return run | {
+            "verdict": f"At the end {right:.1%} right on training, "
+            f"{right_valid:.1%} on validation."
+        }
 
-    def _draw(self, runs: dict[str, dict[str, Any]]) -> Picture:
-        seen = [ROUND * (number + 1) for number in range(ROUNDS)]
-        return plots.fitting(runs, seen)
+    def _picture_of(self, runs: dict[str, dict[str, Any]]) -> Picture:
+        return plots.fitting(runs, [ROUND * (n + 1) for n in range(ROUNDS)])
 
 
 def _first(digits: Digits, count: int) -> Digits:
