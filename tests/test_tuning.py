@@ -19,15 +19,6 @@ from mnist_lessons.tuning.spaces import SPACES
 from mnist_lessons.tuning.storages import StudyError
 
 
-class Untouchable:
-    """The test loader, which nothing may look at."""
-
-    def __getattribute__(self, name):
-        raise AssertionError("the test digits were looked at")
-
-    __iter__ = __len__ = __bool__ = lambda self: self.looked_at
-
-
 @pytest.fixture(autouse=True)
 def few_digits(monkeypatch, some, tmp_path):
     """600 digits to train on and 500 to validate; what was asked for, in a list."""
@@ -35,7 +26,7 @@ def few_digits(monkeypatch, some, tmp_path):
 
     def load(data_dir=None, *, dataset="MNIST", limit=None, device=None):
         asked.append((data_dir, dataset, limit, device))
-        return Loaders(some(limit or 600), some(500, 1000), Untouchable())
+        return Loaders(some(limit or 600), some(500, 1000), None)  # no test digits
 
     monkeypatch.setattr(searching, "load_mnist", load)
     monkeypatch.chdir(tmp_path)
@@ -248,16 +239,20 @@ def test_errors_end_the_search_in_the_first_trial_or_three_in_a_row(switch, caps
     assert states(switch(*plan, n_trials=7)).count("FAIL") == 4
 
 
-def test_numpy_numbers_are_as_good_as_pythons():
-    numbers = {"lr": np.float32(0.5), "batch_size": np.int64(50)}
-    study = quick(space=lambda trial: numbers, n_trials=np.int64(1))
-    assert best_settings(study) == {"epochs": 1, "lr": 0.5, "batch_size": 50}
-
-
 def refused(kind, message, **options):
     with pytest.raises(kind, match=message) as caught:
         quick(**options)
     return str(caught.value)
+
+
+def test_settings_may_be_numpys_numbers_and_are_named_if_they_are_wrong():
+    numbers = {"lr": np.float32(0.5), "batch_size": np.int64(50)}
+    study = quick(space=lambda trial: numbers, n_trials=np.int64(1))
+    assert best_settings(study) == {"epochs": 1, "lr": 0.5, "batch_size": 50}
+    for chosen in (None, [0.1], 0.1, {"lr": torch.ones(2)}, {"lr": ...}):
+        refused(TypeError, "should return a dictionary", space=lambda _, c=chosen: c)
+    refused(ValueError, "unexpected.*'wdith'", space=lambda trial: {"wdith": 3})
+    refused(ValueError, "epochs='two' does", space=lambda trial: {"epochs": "two"})
 
 
 def test_what_makes_no_sense_is_refused_before_anything_is_loaded(few_digits):
@@ -287,21 +282,11 @@ def test_what_makes_no_sense_is_refused_before_anything_is_loaded(few_digits):
     assert few_digits == []
 
 
-def test_wrong_settings_are_named_in_the_first_trial():
-    for chosen in (None, [0.1], 0.1, {"lr": torch.ones(2)}, {"lr": ...}):
-        refused(TypeError, "should return a dictionary", space=lambda _, c=chosen: c)
-    refused(ValueError, "unexpected.*'wdith'", space=lambda trial: {"wdith": 3})
-    refused(ValueError, "epochs='two' does", space=lambda trial: {"epochs": "two"})
-
-
-def test_optuna_is_as_talkative_afterwards_as_before(capsys):
+def test_progress_is_one_line_a_trial_and_a_bar(capsys):
     before = optuna.logging.get_verbosity()
     quick()
-    assert optuna.logging.get_verbosity() == before
+    assert optuna.logging.get_verbosity() == before  # as talkative as before
     assert capsys.readouterr() == ("", "")
-
-
-def test_progress_is_one_line_a_trial_and_a_bar(capsys):
     study = quick(n_trials=2, progress=True)
     out, err = capsys.readouterr()
     lines = [line for line in out.splitlines() if line.startswith("trial")]
