@@ -110,7 +110,13 @@ def test_the_number_of_trials_and_the_time_are_limited(monkeypatch):
     clock = iter(range(100))  # one look at the clock at the start, one after each trial
     monkeypatch.setattr(searching.time, "time", lambda: next(clock))
     monkeypatch.setattr(plans.time, "time", lambda: next(clock))
-    assert len(quick(n_trials=None, seconds=3, limit=64).trials) == 3
+
+    def space(trial):
+        assert trial.number < 9, "the time is up"
+        return rates(trial)
+
+    options = {"n_trials": None, "limit": 64, "space": space}
+    assert len(quick(seconds=3, **options).trials) == 3
     assert len(quick(n_trials=2, seconds=30).trials) == 2
     assert len(quick(n_trials=None, seconds=1e-9).trials) == 1  # however late it is
 
