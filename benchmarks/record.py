@@ -23,7 +23,6 @@ comes out.
 import argparse
 import inspect
 import json
-import time
 from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -31,13 +30,13 @@ from statistics import mean, median, stdev
 from typing import NamedTuple
 
 import torch
-from speed import Recipe, bf16, machine, normed, steady
+from speed import Recipe, Trained, bf16, machine, normed, steady, train
 from torch import Tensor
 from torch.utils.data import Dataset, Subset
 
-from mnist_lessons import fit, load_mnist, seed_everything
+from mnist_lessons import load_mnist
 from mnist_lessons.augmentation import random_affine
-from mnist_lessons.data import Digits, make_loader
+from mnist_lessons.data import Digits
 from mnist_lessons.models import DigitClassifier
 
 OUT = Path(__file__).resolve().parent.parent / "build" / "record"
@@ -60,30 +59,6 @@ class Result(NamedTuple):
     cpu_seconds: float
     accuracy: float
     bfloat16: bool = False
-
-
-class Trained(NamedTuple):
-    """A network, and what it cost."""
-
-    model: DigitClassifier
-    epochs: int
-    seconds: float
-    cpu_seconds: float
-    bfloat16: bool
-
-
-def train(name: str, recipe: Recipe, digits: Dataset, seed: int) -> Trained:
-    """Build a network and train it by the recipe."""
-    seed_everything(seed)
-    start, cpu_start = time.perf_counter(), time.process_time()
-    loader = make_loader(digits, recipe.batch_size, shuffle=True, seed=seed)
-    model = recipe.model()
-    options = {"epochs": recipe.epochs, "lr": recipe.lr, **recipe.options}
-    history = fit(model, loader, progress=False, **options)
-    seconds, cpu = time.perf_counter() - start, time.process_time() - cpu_start
-    if history.stopped:  # by Ctrl-C, or it diverged: half a run counts for nothing
-        raise SystemExit(f"{name}: {history.stopped}")
-    return Trained(model, recipe.epochs, seconds, cpu, history.autocast)
 
 
 def answer_together(models: Sequence[DigitClassifier], images: Tensor) -> Tensor:
@@ -166,7 +141,7 @@ def save(results: Sequence[Result], out: Path) -> None:
     (out / "record.md").write_text(page + "\n", encoding="utf-8")
 
 
-def read_settings(given: Sequence[str] | None = None) -> argparse.Namespace:
+def read_settings(words: Sequence[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -177,12 +152,12 @@ def read_settings(given: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--seeds", type=int, default=5, help="ensembles (default: 5)")
     parser.add_argument("--quick", action="store_true", help=trial)
     parser.add_argument("--out", type=Path, default=OUT, metavar="FOLDER", help=where)
-    return parser.parse_args(given)
+    return parser.parse_args(words)
 
 
-def main(given: Sequence[str] | None = None) -> None:
+def main(words: Sequence[str] | None = None) -> None:
     """Train what the command line asks for; print each result, then the table."""
-    settings = read_settings(given)
+    settings = read_settings(words)
     print(machine(), flush=True)
     limit = 512 if settings.quick else None
     loader, _, test = load_mnist(valid_size=0, limit=limit)

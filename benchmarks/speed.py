@@ -50,6 +50,7 @@ from mnist_lessons import (
 )
 from mnist_lessons.data import find_digits, make_loader
 from mnist_lessons.plots.picture import COLOURS, MARKERS, Picture, in_one_style
+from mnist_lessons.tuning.precision import bfloat16_pays
 from mnist_lessons.tuning.recipes import one_cycle
 
 GOAL = 0.99  # the accuracy that the ratio is about
@@ -58,7 +59,10 @@ OUT = Path(__file__).resolve().parent.parent / "build" / "speed"
 
 
 class Recipe(NamedTuple):
-    """How a lesson trains a model; `options` are further ones of `fit`."""
+    """How a lesson trains a model; `options` are further ones of `fit`.
+
+    With `autocast` it computes in bfloat16, if a trial shows that this is faster here.
+    """
 
     model: Callable[[], DigitClassifier]
     epochs: int
@@ -112,19 +116,38 @@ class Run(NamedTuple):
     bfloat16: bool = False
 
 
-def run_recipe(name: str, train: Dataset, test: DataLoader, seed: int) -> Run:
-    """Train by the recipe of a lesson, and score the model."""
-    model_class, epochs, batch_size, lr, options = RECIPES[name]
+class Trained(NamedTuple):
+    """A network, and what it cost."""
+
+    model: DigitClassifier
+    epochs: int
+    seconds: float
+    cpu_seconds: float
+    bfloat16: bool
+
+
+def train(name: str, recipe: Recipe, digits: Dataset, seed: int) -> Trained:
+    """Build a network and train it by the recipe."""
     seed_everything(seed)
-    start = time.perf_counter()
-    loader = make_loader(train, batch_size, shuffle=True, seed=seed)
-    model = model_class()
-    history = fit(model, loader, epochs=epochs, lr=lr, progress=False, **options)
-    seconds = time.perf_counter() - start
+    start, cpu_start = time.perf_counter(), time.process_time()
+    loader = make_loader(digits, recipe.batch_size, shuffle=True, seed=seed)
+    model, options = recipe.model(), dict(recipe.options)
+    if options.get("autocast"):
+        options["autocast"] = bfloat16_pays(model, loader, options["channels_last"])
+    history = fit(
+        model, loader, epochs=recipe.epochs, lr=recipe.lr, progress=False, **options
+    )
+    seconds, cpu = time.perf_counter() - start, time.process_time() - cpu_start
     if history.stopped:  # by Ctrl-C, or it diverged: half a run counts for nothing
         raise SystemExit(f"{name}: {history.stopped}")
+    return Trained(model, recipe.epochs, seconds, cpu, options.get("autocast", False))
+
+
+def run_recipe(name: str, digits: Dataset, test: DataLoader, seed: int) -> Run:
+    """Train by the recipe of a lesson, and score the model."""
+    model, epochs, seconds, _cpu, bfloat16 = train(name, RECIPES[name], digits, seed)
     accuracy = evaluate(model, test).accuracy
-    return Run(name, seed, epochs, seconds, accuracy, history.autocast)
+    return Run(name, seed, epochs, seconds, accuracy, bfloat16)
 
 
 def run_example(train: Dataset, test: Dataset, seed: int, epochs: int) -> Iterator[Run]:
@@ -230,14 +253,14 @@ def picture(runs: Sequence[Run]) -> Picture:
     """Draw accuracy against seconds: medians, with bars from lowest to highest."""
     figure = Figure(figsize=(8.4, 4.4))
     axis = figure.subplots()
-    told = []
+    labels = []
     for number, row in enumerate(summarise(runs)):
         (least, most), (low, high) = row.spread("seconds"), row.spread("accuracy")
         x, y = row.seconds, row.accuracy
         spread = {"xerr": [[x - least], [most - x]], "yerr": [[high - y], [y - low]]}
         look = {"color": COLOURS[number % 7], "marker": MARKERS[number % 7]}
         axis.errorbar(x, 1 - y, **spread, **look, markersize=8, capsize=3)
-        told.append(f"{row.recipe}: {y:.2%}, {x:.3g} s")
+        labels.append(f"{row.recipe}: {y:.2%}, {x:.3g} s")
         spot = (x, 1 - y)
         way = [run for run in runs if run[:2] == row.last[0][:2]]
         if len(way) > 1:  # the example was scored after each epoch
@@ -247,7 +270,7 @@ def picture(runs: Sequence[Run]) -> Picture:
         # of two neighbours the quicker one has its label on the left
         left = "autocast" in row.recipe
         place, side = ((-8, 6), "right") if left else ((8, -14), "left")
-        axis.annotate(told[-1], spot, place, ha=side, textcoords="offset points")
+        axis.annotate(labels[-1], spot, place, ha=side, textcoords="offset points")
     # errors on a log scale, so that 98 and 99 % stand apart; good models on top
     axis.set(xscale="log", xlabel="seconds to train")
     axis.set(yscale="log", ylabel="test accuracy")
@@ -259,7 +282,7 @@ def picture(runs: Sequence[Run]) -> Picture:
     axis.xaxis.set_major_formatter("{x:g}")
     axis.minorticks_off()
     axis.grid()
-    alt = f"Test accuracy against seconds of training. {'; '.join(told)}."
+    alt = f"Test accuracy against seconds of training. {'; '.join(labels)}."
     return Picture(figure, alt)
 
 
@@ -311,13 +334,13 @@ def every_run(settings: argparse.Namespace) -> Iterator[Run]:
             yield from run_example(one_by_one, unseen, seed, settings.reference_epochs)
 
 
-def read_settings(given: Sequence[str] | None = None) -> argparse.Namespace:
+def read_settings(words: Sequence[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     what = f"of {', '.join(RECIPES)} (default: all); the CNNs with autocast compute in "
-    what += "bfloat16 if fit finds that this is faster here"
+    what += "bfloat16 if a trial shows that this is faster here"
     where = "speed.md, speed.png and speed.json go there, written anew after each run, "
     where += "so stop it when you like (default: build/speed, which git ignores)"
     give_up = f"epochs after which an example below {GOAL:.0%}% gives up (default: 6)"
@@ -331,12 +354,12 @@ def read_settings(given: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--no-reference", action="store_true", help="no example")
     number("--limit", metavar="N", help=trial)
     parser.add_argument("--out", type=Path, default=OUT, metavar="FOLDER", help=where)
-    return parser.parse_args(given)
+    return parser.parse_args(words)
 
 
-def main(given: Sequence[str] | None = None) -> None:
+def main(words: Sequence[str] | None = None) -> None:
     """Time what the command line asks for; print each run, then the table."""
-    settings = read_settings(given)
+    settings = read_settings(words)
     print(machine(), flush=True)
     runs: list[Run] = []
     for run in every_run(settings):

@@ -32,15 +32,15 @@ from mnist_lessons.commands.slides import run_slides
 from mnist_lessons.commands.tune import run_tune
 from mnist_lessons.data import DATASETS, Loaders, class_names
 from mnist_lessons.distributed import (
-    TeamError,
+    ProcessGroupError,
     fit_distributed,
+    local_batch_size,
+    local_device,
     only_rank_0_prints,
-    own_device,
     process_group,
-    processes,
     rank,
     run_on_all,
-    share_of,
+    world_size,
 )
 from mnist_lessons.files import DataFileError
 from mnist_lessons.history import History
@@ -52,7 +52,7 @@ from mnist_lessons.teaching.lab import run_lab
 from mnist_lessons.teaching.lessons import LessonError
 from mnist_lessons.teaching.projector import run_projector
 from mnist_lessons.teaching.slides import SlidesError
-from mnist_lessons.tuning.settings import OPTIMIZERS, RATES
+from mnist_lessons.tuning.recipes import OPTIMIZERS, RATES
 from mnist_lessons.tuning.storages import StudyError
 
 MNIST_SCALE = (0.1307, 0.3081)  # mean and standard deviation of MNIST's pixels
@@ -64,11 +64,11 @@ class CommandError(ValueError):
 
 def run_train(options: argparse.Namespace) -> int:
     """Train a new model, score it on the validation digits, and save it."""
-    count = processes()  # above 1, torchrun started several, and this is one of them
+    count = world_size()  # above 1, torchrun started several, and this is one of them
     if count == 1:
         return _train(options, options.device or pick_device(), load_mnist, fit)
-    share_of(options.batch_size)  # complains before anything is loaded
-    device = own_device(options.device)
+    local_batch_size(options.batch_size)  # complains before anything is loaded
+    device = local_device(options.device)
     learn = functools.partial(fit_distributed, seed=options.seed)
     with process_group(device):
         return _train(options, device, functools.partial(run_on_all, load_mnist), learn)
@@ -95,7 +95,7 @@ def _train(
     epochs = options.epochs or EPOCHS[options.model]
     lr = options.lr or RATES[options.optimizer]
     parameters = sum(weights.numel() for weights in model.parameters())
-    team = f", {processes()} processes" if processes() > 1 else ""
+    team = f", {world_size()} processes" if world_size() > 1 else ""
     images = "" if options.dataset == "MNIST" else f" on {options.dataset}"
     print(
         f"Training {options.model} with {parameters:,} parameters{images}; optimizer "
@@ -223,7 +223,7 @@ ERRORS = (
     ModelFileError,
     ImageError,
     StudyError,
-    TeamError,
+    ProcessGroupError,
     HandoutError,
     LessonError,
     SlidesError,
@@ -244,7 +244,7 @@ def main(argv: list[str] | None = None) -> int:
 def _run(argv: list[str] | None) -> int:
     options, others = make_parser().parse_known_args(argv)
     try:
-        if processes() > 1 and options.command != "train":
+        if world_size() > 1 and options.command != "train":
             raise CommandError(
                 "torchrun starts several processes, and only train can share its work "
                 f"among them. Run python -m mnist_lessons {options.command} by itself."

@@ -1,9 +1,9 @@
-"""`benchmarks/speed.py`: that its figures are those of the runs, and that it runs."""
+"""`benchmarks/speed.py` and `record.py`: that they run, and their figures."""
 
 import importlib.util
 import json
-import math
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -11,16 +11,21 @@ from torch import nn
 
 from mnist_lessons.history import History
 
-ROOT = Path(__file__).resolve().parent.parent
+FOLDER = Path(__file__).resolve().parent.parent / "benchmarks"
+
+
+def script(name):
+    spec = importlib.util.spec_from_file_location(name, FOLDER / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(FOLDER)  # as when Python runs the script
+        spec.loader.exec_module(module)
+    return module
 
 
 @pytest.fixture(scope="module")
 def speed():
-    path = ROOT / "benchmarks" / "speed.py"
-    spec = importlib.util.spec_from_file_location("speed", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return script("speed")
 
 
 @pytest.fixture
@@ -38,174 +43,163 @@ def runs(speed):
     ]
 
 
-def cells_of(page):
-    """Return the table's rows, each by the name in its first column."""
-    rows = [line for line in page.splitlines() if line.startswith("| ")]
-    split = [[cell.strip() for cell in row.strip("|").split("|")] for row in rows]
-    return {row[0]: row[1:] for row in split}
-
-
-def test_a_row_holds_the_medians_of_the_seeds(speed, runs):
-    low, quick, example = speed.summarise(runs)
-    assert (low.recipe, quick.recipe, example.recipe) == ("low", "quick", speed.EXAMPLE)
-    assert (low.epochs, low.seconds, low.accuracy) == (3, 2.5, pytest.approx(0.982))
-    assert (quick.epochs, quick.seconds, quick.accuracy) == (1, 4.0, 0.9912)
-    assert quick.spread("seconds") == (1.0, 5.0)
-    assert quick.spread("accuracy") == (0.9899, 0.9930)
-    # of a run that was scored after each epoch the last score counts
-    assert (example.epochs, example.seconds, example.accuracy) == (2, 120.0, 0.99)
-
-
-def test_the_time_to_the_goal_counts_seeds_that_never_got_there(speed, runs):
-    low, quick, example = speed.summarise(runs)
-    assert (low.to_goal, low.reached) == (math.inf, 0)
-    # 4, 5 and never: the quickest seed, which missed the goal, does not help
-    assert (quick.to_goal, quick.reached) == (5.0, 2)
-    assert (example.to_goal, example.reached) == (120.0, 1)
-
-
-def test_the_time_to_the_goal_is_that_of_the_first_epoch_that_reached_it(speed):
-    scores = [(10.0, 0.98), (20.0, 0.991), (30.0, 0.989), (40.0, 0.992)]
-    run = [speed.Run("r", 1, n, *pair) for n, pair in enumerate(scores, 1)]
-    (row,) = speed.summarise(run)
-    assert (row.to_goal, row.seconds) == (20.0, 40.0)
-
-
 def test_the_table_has_medians_spreads_and_ratios(speed, runs):
-    cells = cells_of(speed.table(speed.summarise(runs)))
-    assert cells["low"] == [
-        *("2", "3", "no", "98.20% (98.10% to 98.30%)", "2.50 (2.00 to 3.00)"),
-        *("-", "-"),
+    head, _, *rows = speed.table(speed.summarise(runs)).splitlines()
+    assert head.endswith("| seconds to 99% | times faster to 99% |")
+    assert rows == [
+        "| low | 2 | 3 | no | 98.20% (98.10% to 98.30%) | 2.50 (2.00 to 3.00) | - "
+        "| - |",
+        # 4 s, 5 s and never: the quickest seed, which missed the goal, does not help
+        "| quick | 3 | 1 | 2 of 3 | 99.12% (98.99% to 99.30%) | 4.00 (1.00 to 5.00) "
+        "| 5.00 (2 of 3 seeds) | 24.0 |",
+        # of a run that was scored after each epoch the last score counts
+        f"| {speed.EXAMPLE} | 1 | 2 | no | 99.00% (99.00% to 99.00%) "
+        "| 120.00 (120.00 to 120.00) | 120.00 (1 of 1 seeds) | 1.0 |",
     ]
-    assert cells["quick"] == [
-        *("3", "1", "2 of 3", "99.12% (98.99% to 99.30%)", "4.00 (1.00 to 5.00)"),
-        *("5.00 (2 of 3 seeds)", "24.0"),
-    ]
-    assert cells[speed.EXAMPLE][-2:] == ["120.00 (1 of 1 seeds)", "1.0"]
-
-
-def test_bfloat16_is_only_claimed_where_it_was_used(speed):
-    pairs = [("yes", (True, True)), ("1 of 2", (True, False)), ("no", (False, False))]
-    runs = [
-        speed.Run(expected, seed, 1, 1.0, 0.99, used)
-        for expected, both in pairs
-        for seed, used in enumerate(both)
-    ]
-    cells = cells_of(speed.table(speed.summarise(runs)))
-    assert all(cells[expected][2] == expected for expected, _ in pairs)
-
-
-@pytest.mark.parametrize("left_out", ["all of it", "the epoch that got there"])
-def test_without_the_example_at_the_goal_there_is_no_ratio(speed, runs, left_out):
-    rest = [
-        run
-        for run in runs
-        if run.recipe != speed.EXAMPLE or (left_out != "all of it" and run.epochs == 1)
-    ]
-    cells = cells_of(speed.table(speed.summarise(rest)))
-    assert {row[-1] for row in cells.values()} == {"times faster to 99%", "---:", "-"}
+    # the first epoch that reached the goal counts
+    scores = [(10.0, 0.98), (20.0, 0.991), (30.0, 0.989), (40.0, 0.992)]
+    run = [speed.Run("r", 1, n, *pair, True) for n, pair in enumerate(scores, 1)]
+    (row,) = speed.summarise(run)
+    assert (row.to_goal, row.reached, row.seconds) == (20.0, 1, 40.0)
+    assert "| yes |" in speed.table([row])
+    # without the example, or where it did not get there, there is no ratio
+    for rest in (runs[:2], runs[:3]):
+        assert speed.table(speed.summarise(rest)).count("| - |\n") == len(rest) - 1
 
 
 def test_the_picture_shows_the_medians_with_bars_to_the_extremes(speed, runs):
     drawn = speed.picture(runs)
-    (axis,) = drawn.figure.axes
-    points = [box.lines[0].get_xydata()[0].tolist() for box in axis.containers]
-    assert points == [
-        pytest.approx([2.5, 1 - 0.982]),
-        pytest.approx([4.0, 1 - 0.9912]),
-        pytest.approx([120.0, 1 - 0.99]),
-    ]
-    across, along = (bar.get_segments()[0] for bar in axis.containers[1].lines[2])
-    assert across[:, 0].tolist() == pytest.approx([1.0, 5.0])
-    assert along[:, 1].tolist() == pytest.approx([1 - 0.993, 1 - 0.9899])
-    ways = [
-        line.get_xdata().tolist() for line in axis.lines if len(line.get_xdata()) > 1
-    ]
-    assert ways == [[60.0, 120.0]]  # of the example, epoch by epoch
-    assert axis.yaxis_inverted()
-    for words in ("low: 98.20%, 2.5 s", "quick: 99.12%, 4 s", "example: 99.00%, 120 s"):
-        assert words in drawn.alt
+    across, along = drawn.figure.axes[0].containers[1].lines[2]  # of "quick"
+    assert across.get_segments()[0][:, 0] == pytest.approx([1.0, 5.0])
+    assert along.get_segments()[0][:, 1] == pytest.approx([1 - 0.993, 1 - 0.9899])
+    assert "low: 98.20%, 2.5 s; quick: 99.12%, 4 s; PyTorch's example" in drawn.alt
 
 
-def test_the_example_has_the_parameters_of_the_published_one(speed):
+def test_the_example_is_the_published_one_and_stops_at_the_goal(
+    speed, some, monkeypatch
+):
     model = speed.Example()
     assert sum(p.numel() for p in model.parameters()) == 1_199_882
     assert model(torch.zeros(2, 1, 28, 28)).shape == (2, 10)
     assert [m.p for m in model.modules() if isinstance(m, nn.Dropout)] == [0.25, 0.5]
-
-
-def test_the_example_stops_once_it_has_reached_the_goal(speed, some, monkeypatch):
-    digits = some(64).dataset
-    train = torch.utils.data.TensorDataset(*digits.tensors)
-    everything = list(speed.run_example(train, train, seed=1, epochs=3))
-    assert [run.epochs for run in everything] == [1, 2, 3]
-    times = [run.seconds for run in everything]
-    assert times == sorted(times)
-    assert times[0] > 0
+    train = torch.utils.data.TensorDataset(*some(64).dataset.tensors)
+    runs = list(speed.run_example(train, train, seed=1, epochs=2))
+    assert [run.epochs for run in runs] == [1, 2]
+    assert 0 < runs[0].seconds < runs[1].seconds
     monkeypatch.setattr(speed, "GOAL", 0.0)
     assert len(list(speed.run_example(train, train, seed=1, epochs=3))) == 1
 
 
-@pytest.mark.parametrize("stopped", ["Stopped by hand", "The loss became nan"])
-def test_half_a_run_counts_for_nothing(speed, some, monkeypatch, stopped):
-    monkeypatch.setattr(speed, "fit", lambda *_, **__: History(stopped=stopped))
-    with pytest.raises(SystemExit, match=f"linear: {stopped}"):
+def test_a_recipe_trains_in_bfloat16_only_where_that_pays(speed, some, monkeypatch):
+    asked, used = [], []
+
+    def pays(model, loader, channels_last):
+        asked.append((type(model).__name__, loader.sampler.batch_size, channels_last))
+        return len(asked) == 1
+
+    monkeypatch.setattr(speed, "bfloat16_pays", pays)
+    for name, recipe in speed.RECIPES.items():
+        run = speed.run_recipe(name, some(64).dataset, some(64), seed=1)
+        assert (run.recipe, run.epochs) == (name, recipe.epochs)
+        assert run.seconds > 0
+        used += [name] * run.bfloat16
+    assert (used, asked) == (["cnn-autocast"], [("CNN", 256, True)] * 2)
+    monkeypatch.setattr(speed, "fit", lambda *_, **__: History(stopped="By hand"))
+    with pytest.raises(SystemExit, match="linear: By hand"):  # half a run
         speed.run_recipe("linear", some(64).dataset, some(64), seed=1)
 
 
-def test_a_small_run_writes_everything_after_each_model(speed, tmp_path, capsys):
-    settings = ["--limit", "300", "--seeds", "2", "--reference-epochs", "2"]
-    out = tmp_path / "new" / "folder"
-    saved, save = [], speed.save
+def count_saves(module, monkeypatch):
+    """Return a list that says of each time how much was saved."""
+    counts, save = [], module.save
+    watch = lambda runs, out: (counts.append(len(runs)), save(runs, out))  # noqa: E731
+    monkeypatch.setattr(module, "save", watch)
+    return counts
 
-    def watch(runs, folder):
-        save(runs, folder)
-        content = json.loads((folder / "speed.json").read_text(encoding="utf-8"))
-        saved.append(len(content["runs"]))
 
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(speed, "save", watch)
-        speed.main([*settings, "--recipes", "linear", "cnn", "--out", str(out)])
-    assert saved == [1, 2, 3, 4, 5, 6]
+def test_speed_writes_everything_after_each_model(speed, tmp_path, capsys, monkeypatch):
+    out, counts = tmp_path / "new" / "folder", count_saves(speed, monkeypatch)
+    words = "--limit 100 --seeds 2 --recipes linear --reference-epochs 2 --out"
+    speed.main([*words.split(), str(out)])
+    assert counts == [1, 2, 3, 4]
     content = json.loads((out / "speed.json").read_text(encoding="utf-8"))
-    order = [(run["recipe"], run["seed"], run["epochs"]) for run in content["runs"]]
-    assert order == [
-        *[("linear", 1, 1), ("cnn", 1, 1), (speed.EXAMPLE, 1, 1)],
-        *[(speed.EXAMPLE, 1, 2), ("linear", 2, 1), ("cnn", 2, 1)],
-    ]
-    assert f"torch {torch.__version__}" in content["machine"]
-    page = (out / "speed.md").read_text(encoding="utf-8")
     runs = [speed.Run(**run) for run in content["runs"]]
-    assert speed.table(speed.summarise(runs)) in page
+    assert [(run.recipe, run.seed, run.epochs) for run in runs] == [
+        *[("linear", 1, 1), (speed.EXAMPLE, 1, 1)],
+        *[(speed.EXAMPLE, 1, 2), ("linear", 2, 1)],
+    ]
+    page, printed = (out / "speed.md").read_text(encoding="utf-8"), capsys.readouterr()
+    for text in (page, printed.out):
+        assert speed.table(speed.summarise(runs)) in text
+        assert f"torch {torch.__version__}" in text
     assert "](speed.png)" in page
     assert (out / "speed.png").stat().st_size > 10_000
-    printed = capsys.readouterr().out
-    assert printed.count("seed 1 ") == 4
-    assert speed.table(speed.summarise(runs)) in printed
 
 
-def test_every_recipe_is_one_that_its_model_and_fit_accept(speed, some):
-    digits = some(512).dataset
-    for name, recipe in speed.RECIPES.items():
-        run = speed.run_recipe(name, digits, some(64), seed=1)
-        assert (run.recipe, run.epochs) == (name, recipe.epochs)
-        assert run.seconds > 0
-        assert run.bfloat16 is False or name.endswith("autocast")
+def sure_of(*rows):
+    """Return a model that always answers with these probabilities."""
+    return SimpleNamespace(predict_proba=lambda images: torch.tensor(rows))
 
 
-def test_no_reference_leaves_the_example_out(speed, monkeypatch):
-    settings = ["--limit", "100", "--seeds", "1", "--recipes", "linear"]
-    monkeypatch.setattr(speed, "run_example", None)
-    runs = list(speed.every_run(speed.read_settings([*settings, "--no-reference"])))
-    assert [run.recipe for run in runs] == ["linear"]
+def test_an_ensemble_decides_by_the_mean_and_costs_what_its_members_cost():
+    record = script("record")
+    # two lean to class 0, the third is sure of class 1: no majority vote
+    one, two = sure_of([0.6, 0.4, 0.0]), sure_of([0.55, 0.45, 0.0])
+    three = sure_of([0.0, 1.0, 0.0])
+    answers = record.answer_together([one, two, three], torch.zeros(1, 1, 28, 28))
+    assert answers.tolist() == [1]
+
+    first, second = sure_of([0.9, 0.1], [0.2, 0.8]), sure_of([0.8, 0.2], [0.9, 0.1])
+    parts = [record.Trained(first, 2, 3.0, 5.0, True)]
+    parts += [record.Trained(second, 4, 4.0, 6.0, False)]
+    test = SimpleNamespace(images=None, labels=torch.tensor([0, 1]))
+    results = [
+        record.score("ensemble", 7, parts, test),
+        record.score("member", 7, parts[:1], test),
+        record.score("member", 8, parts[1:], test),
+    ]
+    assert results[0] == record.Result("ensemble", 7, 6, 7.0, 11.0, 0.5, False)
+    assert record.table(results).splitlines()[2:] == [
+        "| ensemble | 1 | 6 | no | 50.000% | 50.00% to 50.00% | - "
+        "| 7.0 (7.0 to 7.0) | 11.0 |",
+        "| member | 2 | 2 | 1 of 2 | 75.000% | 50.00% to 100.00% | 35.355 "
+        "| 3.5 (3.0 to 4.0) | 5.5 |",
+    ]
 
 
-def test_the_help_names_every_recipe(speed, capsys):
-    with pytest.raises(SystemExit):
-        speed.read_settings(["--help"])
-    words = capsys.readouterr().out
-    assert all(name in words.replace("\n", "") for name in ("linear", "mlp", "cnn"))
-    assert "validation digits" in words
-    with pytest.raises(SystemExit):
-        speed.read_settings(["--recipes", "rnn"])
-    assert "invalid choice: 'rnn'" in capsys.readouterr().err
+def test_record_writes_everything_after_each_model(tmp_path, capsys, monkeypatch):
+    record = script("record")
+    counts = count_saves(record, monkeypatch)
+    seeds, together, train, answer = [], [], record.train, record.answer_together
+
+    def watch_training(name, recipe, digits, seed):
+        seeds.append((name, len(digits), seed))
+        few = torch.utils.data.Subset(digits, range(64))
+        return train(name, recipe._replace(epochs=1), few, seed)
+
+    def watch_answers(models, images):
+        together.append([id(model) for model in models])
+        assert len(images) == 10_000
+        return answer(models, images[:20]).repeat(500)
+
+    monkeypatch.setattr(record, "train", watch_training)
+    monkeypatch.setattr(record, "answer_together", watch_answers)
+    record.main(["--quick", "--seeds", "2", "--out", str(tmp_path / "new")])
+
+    count = record.MEMBERS
+    names = ["base", *count * ["member"]]
+    assert [name for name, _, _ in seeds] == ["warm-up"] * 2 + names * 2
+    assert {size for _, size, _ in seeds} == {512}
+    assert len({seed for name, _, seed in seeds if name == "member"}) == 2 * count
+    assert counts == list(range(1, 2 * (count + 2) + 1))
+    # the ensemble is the members just scored, and nothing else
+    assert together[count + 1] == [model for (model,) in together[1 : count + 1]]
+    content = json.loads((tmp_path / "new/record.json").read_text(encoding="utf-8"))
+    results = [record.Result(**result) for result in content["results"]]
+    assert [result.name for result in results] == [*names, "ensemble"] * 2
+    page = (tmp_path / "new/record.md").read_text(encoding="utf-8")
+    for text in (page, capsys.readouterr().out):
+        assert record.table(results) in text
+    assert "member: channels (16, 32, 32), " in page
+    assert "6 epochs, batches of 256, random degrees 8, shift 1.5, scale 0.1." in page
+    assert f"{count} members" in page

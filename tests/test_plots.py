@@ -144,7 +144,9 @@ def test_a_picture_is_a_png_with_alt_text_and_one_plain_sentence(name):
 
 def test_every_drawing_function_is_tested_here():
     studies = {"trials", "importances", "parallel"}
-    assert set(EVERY) == set(ALT) == set(plots.__all__) - {"HARD_DIGITS", "Rung"} | studies
+    assert (
+        set(EVERY) == set(ALT) == set(plots.__all__) - {"HARD_DIGITS", "Rung"} | studies
+    )
 
 
 def test_fewer_colours_change_none_visibly_and_a_file_can_be_written(tmp_path):

@@ -12,7 +12,7 @@ import torch
 from mnist_lessons import tuning
 from mnist_lessons.commands import tune as tune_command
 from mnist_lessons.data import Loaders
-from mnist_lessons.tuning import Outcome
+from mnist_lessons.tuning import searching
 
 
 @pytest.fixture(autouse=True)
@@ -20,7 +20,7 @@ def few_digits(monkeypatch, some, tmp_path):
     def load(data_dir=None, *, dataset="MNIST", limit=None, device=None):
         return Loaders(some(limit or 600), some(500, 1000), None)
 
-    monkeypatch.setattr(tuning, "load_mnist", load)
+    monkeypatch.setattr(searching, "load_mnist", load)
     monkeypatch.chdir(tmp_path)
 
 
@@ -56,7 +56,7 @@ def test_the_printed_script_trains_the_model_again(run, monkeypatch):
     script = "\n".join(line.removeprefix("  ") for line in script.splitlines())
     assert "load_mnist(limit=300)" in script
     assert max(map(len, script.splitlines())) <= 88
-    monkeypatch.setattr("mnist_lessons.load_mnist", tuning.load_mnist)
+    monkeypatch.setattr("mnist_lessons.load_mnist", searching.load_mnist)
     # with the seed of the search it is the very model that won
     again = {}
     exec(script.replace("seed=5", "seed=4"), again)
@@ -70,10 +70,10 @@ def test_tune_hands_its_options_on(run, monkeypatch):
 
     def carry_out(plan):
         plans.append(plan)
-        return Outcome(tuning.begin(plan, None), False)
+        return tuning.begin(plan, None), False
 
     monkeypatch.setattr(tune_command, "carry_out", carry_out)
-    monkeypatch.setattr(tune_command.time, "time", lambda: 1000.0)
+    monkeypatch.setattr("mnist_lessons.tuning.plans.time.time", lambda: 1000.0)
     words = "tune cnn --trials 7 --seconds 30 --epochs 3 --workers 2 --study mine "
     words += "--storage journal://a.log --seed 5 --limit 100 --data-dir there "
     status, out, _ = run(words + "--device cpu")
@@ -115,13 +115,6 @@ def test_a_wrong_storage_is_one_line(run):
     assert status == 1
     assert err.startswith("There is no folder ")
     assert err.count("\n") == 1
-
-
-def test_a_worker_is_started_by_tune_alone(run, monkeypatch):
-    monkeypatch.setattr("sys.stdin", open(os.devnull))  # noqa: PTH123, SIM115
-    status, _, err = run("tune linear --worker 1")
-    assert (status, err) == (1, "--worker is for processes that tune starts itself.\n")
-    assert "--worker " not in run("tune --help")[1]
 
 
 def test_help_fits_a_terminal(run, monkeypatch):

@@ -1,20 +1,22 @@
 """`tune` in several processes: nothing is lost, nothing is done twice."""
 
+import json
 import multiprocessing
 import os
 import signal
 import sys
-import time
 
 import pytest
+import torch
 
 from mnist_lessons import tune
-from mnist_lessons.tuning import workers
-from mnist_lessons.tuning.plans import Plan
-from mnist_lessons.tuning.progress import Bar
+from mnist_lessons.tuning import plans, searching, studies, workers
 from mnist_lessons.tuning.storages import StudyError
 
-pytestmark = pytest.mark.skipif(os.name != "posix", reason="sends signals, runs sh")
+pytestmark = [
+    pytest.mark.skipif(os.name != "posix", reason="sends signals, runs sh"),
+    pytest.mark.xdist_group("processes"),
+]
 
 
 @pytest.fixture(autouse=True)
@@ -27,32 +29,15 @@ def small(monkeypatch, tmp_path, loaders):
 @pytest.fixture
 def started(monkeypatch):
     """The workers, as they are started."""
-    real, found = workers.start, []
+    found = []
 
-    def start(*arguments):
-        found.append(real(*arguments))
-        return found[-1]
+    class Watched(workers.Worker):
+        def __init__(self, *arguments):
+            super().__init__(*arguments)
+            found.append(self)
 
-    monkeypatch.setattr(workers, "start", start)
+    monkeypatch.setattr(workers, "Worker", Watched)
     return found
-
-
-@pytest.fixture
-def at_trial(monkeypatch):
-    """`at_trial(3, act)` calls `act(trial)` when the third trial has ended."""
-
-    def plan(count, act):
-        real, seen = Bar.show, []
-
-        def show(self, trial):
-            real(self, trial)
-            seen.append(trial)
-            if len(seen) == count:
-                act(trial)
-
-        monkeypatch.setattr(Bar, "show", show)
-
-    return plan
 
 
 @pytest.fixture
@@ -69,184 +54,154 @@ def fake_python(monkeypatch, tmp_path):
 
 
 def quick(**options):
-    given = {"epochs": 1, "limit": 300, "progress": False, "device": "cpu"}
-    return tune("linear", workers=2, **{**given, **options})
+    usual = {"epochs": 1, "limit": 300, "progress": False, "device": "cpu"}
+    return tune("linear", **{**usual, **options})
 
 
-def alone(**options):
-    given = {"epochs": 1, "limit": 300, "progress": False, "device": "cpu"}
-    return tune("linear", **{**given, **options})
-
-
-# copies of this process: they need not import everything again
-FORK = multiprocessing.get_context("fork") if os.name == "posix" else None
-
-
-def unfinished(study):
-    return [trial.number for trial in study.trials if not trial.state.is_finished()]
+def states(trials):
+    return [trial.state.name for trial in trials]
 
 
 def test_workers_share_the_trials_and_the_study_outlives_them(started, capsys):
-    study = quick(n_trials=15, progress=True)
-    names = [trial.user_attrs["worker"] for trial in study.trials]
-    assert [worker.share for worker in started] == [8, 7]
-    assert [names.count(worker.name) for worker in started] == [8, 7]
-    assert [trial.number for trial in study.trials] == list(range(15))
+    study = quick(workers=2, n_trials=5, progress=True)
+    assert [worker.plan.n_trials for worker in started] == [3, 2]
+    assert [len(worker.trials(study)) for worker in started] == [3, 2]
+    assert [trial.number for trial in study.trials] == list(range(5))
     # each draws numbers of its own, the ones that a single process would have drawn
-    draws = [trial.params["lr"] for trial in study.trials]
-    assert len(set(draws)) == 15
-    one = alone(n_trials=10)
-    assert [trial.params for trial in one.trials] == [
-        trial.params for trial in study.trials[:10]
-    ]
+    draws = [trial.params for trial in study.trials]
+    assert len({draw["lr"] for draw in draws}) == 5
+    assert draws == [trial.params for trial in quick(n_trials=5).trials]
     # the folder of its journal is gone, and yet it can be gone on with
     study.tell(study.ask(), 0.5)
-    assert len(study.trials) == 16
+    assert len(study.trials) == 6
     assert study.user_attrs["model"] == "linear"
     lines = [x for x in capsys.readouterr().out.splitlines() if x.startswith("trial")]
-    assert len(lines) == 15
+    assert len(lines) == 5
 
 
-def test_a_killed_worker_loses_no_finished_trial(started, at_trial, capsys):
-    kept = {}
+DIES = """
+import os, signal
+from mnist_lessons.tuning import searching, workers
 
-    def kill(trial):
-        (worker,) = [w for w in started if w.name == trial.user_attrs["worker"]]
-        os.kill(worker.process.pid, signal.SIGKILL)
-        kept.update(number=trial.number, value=trial.value, worker=worker)
+class Mortal(searching.Search):
+    count = 0
 
-    at_trial(3, kill)
-    address = "journal://study.log"
-    # a trial takes longer than it takes to see that the one before has ended
-    study = quick(n_trials=14, storage=address, limit=5_000, epochs=3)
-    assert study.trials[kept["number"]].value == kept["value"]
-    dead, (other,) = kept["worker"], [w for w in started if w is not kept["worker"]]
-    ended = workers.finished(study, [other])
-    assert len(ended) == 7
-    assert {trial.state.name for trial in ended} <= {"COMPLETE", "PRUNED"}
-    assert len(workers.finished(study, [dead])) < 7
-    assert unfinished(study) == []
-    said = capsys.readouterr().err
-    assert f"Worker {dead.number} ended early (killed by signal 9) with" in said
-    states = [trial.state.name for trial in workers.finished(study, [dead])]
-    done = len(states) - states.count("FAIL")
-    assert states.count("FAIL") <= 1  # the one that it was at
-    assert f"with {done} of its 7 trials done; they are kept. It said:\n" in said
-    # and it goes on
+    def train(self, trial):
+        self.count += 1
+        if self.worker.endswith("-1") and self.count == 3:
+            print("the power is gone", file=sys.stderr, flush=True)
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().train(trial)
+
+import sys
+workers.Search = Mortal
+workers.work()
+"""
+
+
+def test_a_killed_worker_loses_no_finished_trial(
+    started, fake_python, tmp_path, capsys
+):
+    (tmp_path / "dies.py").write_text(DIES, encoding="utf-8")
+    fake_python(f"exec {sys.executable} dies.py")
+    study = quick(workers=2, n_trials=8, storage="journal://study.log")
+    dead, other = started
+    # the third trial of the first worker began, and will not be finished
+    assert [state == "FAIL" for state in states(dead.trials(study))] == [0, 0, 1]
+    assert [state == "FAIL" for state in states(other.trials(study))] == [0] * 4
+    assert other.process.returncode == 0
+    assert capsys.readouterr().err == (
+        "Worker 1 ended early (killed by signal 9) with 2 of its 4 trials done; they "
+        "are kept. It said:\n  the power is gone\n"
+    )
     before = [(trial.number, trial.value) for trial in study.trials]
-    more = alone(n_trials=2, storage=address, limit=5_000, epochs=3)
-    assert [(trial.number, trial.value) for trial in more.trials[:-2]] == before
-    assert [trial.number for trial in more.trials] == list(range(len(before) + 2))
+    more = quick(n_trials=2, storage="journal://study.log").trials  # it goes on
+    assert [(trial.number, trial.value) for trial in more[:-2]] == before
+    assert [trial.number for trial in more] == list(range(len(before) + 2))
 
 
-def test_ctrl_c_ends_the_workers_and_keeps_what_is_finished(started, at_trial, capsys):
-    at_trial(2, lambda trial: signal.raise_signal(signal.SIGINT))
-    study = quick(n_trials=5_000)
+def test_ctrl_c_ends_the_workers_and_keeps_what_is_finished(
+    started, monkeypatch, capsys
+):
+    monkeypatch.setattr(
+        searching.Bar, "show", lambda *_: signal.raise_signal(signal.SIGINT)
+    )
+    study = quick(workers=2, n_trials=5_000)
     assert "Stopped by hand" in capsys.readouterr().out
     # each was told to end, and did; none had to be killed
-    assert [worker.process.returncode for worker in started] == [130, 130]
-    states = [trial.state.name for trial in study.trials]
-    assert 2 <= len(states) < 5_000
-    assert states.count("FAIL") <= 2
-    assert unfinished(study) == []
+    assert [worker.process.returncode for worker in started] == [0, 0]
+    assert 1 <= len(study.trials) < 5_000
+    assert states(study.trials).count("FAIL") <= 2
+    assert all(trial.state.is_finished() for trial in study.trials)
 
 
-def test_a_worker_ends_when_its_parent_is_gone(tmp_path):
-    parent = FORK.Process(
-        target=quick, kwargs={"n_trials": 9999, "storage": "journal://a.log"}
-    )
-    parent.start()
-    log = tmp_path / "a.log"
+def test_a_worker_ends_when_its_input_does_as_when_its_parent_is_gone():
+    arguments = {"model": "linear", "limit": 300, "n_trials": 9999}
+    arguments |= {"storage": "journal://a.log", "progress": False}
+    job, plan = json.dumps(["me", arguments]), plans.make_plan(**arguments)
+    reading, writing = os.pipe()
 
-    def wait_for(change):
-        until = time.monotonic() + 60
-        while not change():
-            assert time.monotonic() < until
-            time.sleep(0.2)
+    def work():
+        os.close(writing)
+        sys.stdin = os.fdopen(reading)
+        workers.work()
 
-    def size():
-        return log.stat().st_size if log.exists() else 0
-
-    wait_for(lambda: size() > 20_000)  # they are at work
-    parent.kill()
-    parent.join()
-
-    def quiet():
-        before = size()
-        time.sleep(1.5)
-        return size() == before
-
-    wait_for(quiet)
+    # a copy of this process: it need not import everything again
+    worker = multiprocessing.get_context("fork").Process(target=work)
+    worker.start()
+    os.write(writing, job.encode() + b"\n")
+    study = studies.begin(plan, plan.storage)
+    while not any(trial.state.is_finished() for trial in study.trials):
+        assert worker.is_alive()  # and it will end its first trial
+        worker.join(0.2)
+    os.close(writing)
+    worker.join(90)
+    assert worker.exitcode == 0
+    assert {trial.user_attrs["worker"] for trial in study.trials} == {"me"}
+    assert all(trial.state.is_finished() for trial in study.trials)
 
 
-def test_two_processes_work_on_one_study():
-    options = {"n_trials": 6, "storage": "journal://a.log"}
-    both = [FORK.Process(target=alone, kwargs=options) for _ in range(2)]
-    for process in both:
-        process.start()
-    for process in both:
-        process.join(90)
-        assert process.exitcode == 0
-    trials = alone(n_trials=1, storage="journal://a.log").trials
-    assert [trial.number for trial in trials] == list(range(13))
-    assert len({trial.params["lr"] for trial in trials}) == 13
-    assert len({trial.user_attrs["worker"] for trial in trials}) == 3
+def test_shares_add_up():
+    assert workers.shares(7, 3) == [3, 2, 2]
+    assert workers.shares(2, 4) == [1, 1]
+    assert workers.shares(None, 2) == [None, None]
 
 
-@pytest.mark.parametrize(
-    ("n_trials", "count", "shares"),
-    [(7, 3, [3, 2, 2]), (2, 4, [1, 1]), (4, 2, [2, 2]), (None, 2, [None, None])],
-)
-def test_shares_add_up(n_trials, count, shares):
-    plan = Plan("linear", n_trials=n_trials, workers=count, until=1.0)
-    assert workers.share_out(plan) == shares
-
-
-def test_when_all_workers_fail_it_says_why(fake_python, monkeypatch):
-    fake_python('echo "$OMP_NUM_THREADS threads; $*" >&2; head -n 1 >&2; exit 3')
-    monkeypatch.setattr(workers, "cores", lambda: 9)
-    with pytest.raises(StudyError) as caught:
-        quick(n_trials=4, storage="journal://a.log", seed=5)
-    said = str(caught.value)
-    assert said.startswith("All workers failed:\n  4 threads; -m mnist_lessons tune li")
-    assert "--trials 2 --limit 300" in said
-    assert "--epochs 1 --seed 5 --study=linear --device cpu" in said
-    # an address may hold a password, so it goes another way than the command line
-    assert "--storage" not in said
-    assert '"storage": "journal://a.log"' in said
-
-
-def test_workers_start_with_the_data_set_of_the_search(fake_python, monkeypatch):
+def test_when_all_workers_fail_it_says_why(fake_python, monkeypatch, capsys):
     unpacked = []
-    monkeypatch.setattr(workers, "find_digits", lambda *given: unpacked.append(given))
-    fake_python('echo "$*" >&2; exit 3')
-    with pytest.raises(StudyError, match="--dataset KMNIST"):
-        quick(n_trials=2, dataset="KMNIST")
+    monkeypatch.setattr(workers, "find_digits", lambda *place: unpacked.append(place))
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 9)
+    fake_python('echo "$OMP_NUM_THREADS threads; $*" >&2; head -n 1 >&2; exit 3')
+    options = {"storage": "journal://a.log", "seed": 5, "dataset": "KMNIST"}
+    with pytest.raises(StudyError, match="All workers failed"):
+        quick(workers=2, n_trials=4, **options)
+    err = capsys.readouterr().err
+    assert err.count("ended early (status 3) with 0 of its 2 trials done") == 2
+    # the address of the storage may hold a password, so it is not on the command line
+    assert "\n  4 threads; -c from mnist_lessons.tuning.workers import work;" in err
+    job = json.loads(err[err.index("[") : err.index("]") + 1])[1]
+    options |= {"n_trials": 2, "epochs": 1, "limit": 300, "device": "cpu"}
+    assert options.items() <= job.items()
     assert unpacked == [(None, "KMNIST")]
 
-
-def test_there_is_at_least_one_thread(fake_python, monkeypatch):
-    fake_python('echo "threads: $OMP_NUM_THREADS" >&2; exit 3')
-    monkeypatch.setattr(workers, "cores", lambda: 1)
-    with pytest.raises(StudyError, match="threads: 1"):
-        quick(n_trials=4)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 1)
+    with pytest.raises(StudyError):
+        quick(workers=2, n_trials=4)
+    assert "\n  1 threads; " in capsys.readouterr().err
 
 
-def test_one_worker_that_fails_does_not_stop_the_other(fake_python, capsys):
-    python = sys.executable
-    fake_python(
-        f'case "$*" in *"--worker 1"*) echo oh no >&2; exit 3;; esac\n{python} "$@"'
-    )
-    study = quick(n_trials=4)
-    assert len(study.trials) == 2
-    said = capsys.readouterr().err
-    assert "Worker 1 ended early (status 3) with 0 of its 2 trials done" in said
-    assert said.endswith("It said:\n  oh no\n")
+def test_a_worker_says_in_one_line_what_is_wrong(monkeypatch, tmp_path):
+    job = json.dumps(["me", {"model": "linear", "storage": "journal://nowhere/a"}])
+    (tmp_path / "job").write_text(job + "\n", encoding="utf-8")
+    with (tmp_path / "job").open(encoding="utf-8") as lines:
+        monkeypatch.setattr(sys, "stdin", lines)
+        with pytest.raises(SystemExit, match="There is no folder"):
+            workers.work()
 
 
 def test_a_worker_that_does_not_end_is_killed(fake_python, started, monkeypatch):
     fake_python("trap '' INT TERM; exec sleep 60")
     monkeypatch.setattr(workers, "GRACE", 0.2)
     monkeypatch.setattr(workers, "watch", lambda *_: signal.raise_signal(signal.SIGINT))
-    assert quick(n_trials=4).trials == []
+    assert quick(workers=2, n_trials=4).trials == []
     assert [worker.process.returncode for worker in started] == [-9, -9]

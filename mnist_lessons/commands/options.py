@@ -14,7 +14,7 @@ from mnist_lessons.commands import helptexts as texts
 from mnist_lessons.data import DATASETS, class_names
 from mnist_lessons.distributed import rank
 from mnist_lessons.models import DigitClassifier
-from mnist_lessons.tuning.settings import MODELS, OPTIMIZERS
+from mnist_lessons.tuning.recipes import MODELS, OPTIMIZERS
 
 EPOCHS = {"linear": 5, "mlp": 5, "cnn": 2}
 
@@ -228,8 +228,6 @@ def _add_tune(parser: argparse.ArgumentParser) -> None:
     option("--seed", type=whole(0, 2**32 - 1), metavar="N", default=0, help=say)
     say = "train on the first N digits only (50,000)"
     option("--limit", type=whole(1, 50_000), metavar="N", help=say)
-    # a search with several workers starts each of them with it
-    option("--worker", type=number, help=argparse.SUPPRESS)
     _add_common(parser)
 
 

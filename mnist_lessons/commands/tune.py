@@ -1,17 +1,10 @@
 """`python -m mnist_lessons tune`: search for settings, and say what was found."""
 
 import argparse
-import json
-import math
-import sys
-import threading
-import time
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from mnist_lessons.tuning import carry_out
-from mnist_lessons.tuning.plans import Plan
-from mnist_lessons.tuning.storages import StudyError
+from mnist_lessons.tuning.plans import Plan, make_plan
 from mnist_lessons.tuning.studies import (
     best_settings,
     best_trial,
@@ -26,10 +19,10 @@ if TYPE_CHECKING:
 
 def run_tune(options: argparse.Namespace) -> int:
     """Search as the command line says; return the exit status."""
-    plan = Plan(
+    plan = make_plan(
         model=options.model,
         n_trials=options.trials,
-        until=time.time() + (options.seconds or math.inf),
+        seconds=options.seconds,
         epochs=options.epochs,
         storage=options.storage,
         study_name=options.study,
@@ -40,8 +33,6 @@ def run_tune(options: argparse.Namespace) -> int:
         device=options.device,
         dataset=options.dataset,
     )
-    if options.worker is not None:
-        return run_worker(plan)
     number = f"{plan.n_trials} trials" if plan.n_trials else "trials"
     print(
         f"Tuning {plan.model}: {number} of {plan.epochs} epochs, device {plan.device}, "
@@ -51,35 +42,6 @@ def run_tune(options: argparse.Namespace) -> int:
     study, stopped = carry_out(plan)
     report(study, plan)
     return 130 if stopped else 0
-
-
-def run_worker(plan: Plan) -> int:
-    """Do a share of a search that another process has begun."""
-    job, plan.told_to_stop = read_job()
-    plan.storage, plan.until, plan.worker = job["storage"], job["until"], job["worker"]
-    plan.n_trials = job["n_trials"]  # where only the time is limited, none
-    plan.progress = False
-    return 130 if carry_out(plan).stopped else 0
-
-
-def read_job() -> tuple[dict[str, Any], Callable[[], bool]]:
-    """Return what `workers.start` wrote, and a function that says whether to stop.
-
-    It is time to stop when the pipe closes: the parent has closed it, or is gone. So no
-    worker is left behind. An interrupt would not do: it could break off what is being
-    written.
-    """
-    line = sys.stdin.readline()
-    closed = threading.Event()
-
-    def wait() -> None:
-        sys.stdin.read()
-        closed.set()
-
-    threading.Thread(target=wait, daemon=True).start()
-    if not line:
-        raise StudyError("--worker is for processes that tune starts itself.")
-    return json.loads(line), closed.is_set
 
 
 def report(study: "Study", plan: Plan) -> None:

@@ -1,21 +1,23 @@
 """Search for good settings with Optuna, in one process or in many."""
 
-import math
 import tempfile
-import time
 from os import PathLike
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING
 
 import torch
 
-from mnist_lessons.data import load_mnist
-from mnist_lessons.tuning.plans import Plan, check_seconds
-from mnist_lessons.tuning.progress import Bar
-from mnist_lessons.tuning.searching import Search, make_sampler, quiet_optuna
-from mnist_lessons.tuning.settings import Model
+from mnist_lessons.tuning.plans import Plan, make_plan
+from mnist_lessons.tuning.recipes import Model
+from mnist_lessons.tuning.searching import Search
 from mnist_lessons.tuning.spaces import Space
-from mnist_lessons.tuning.storages import StudyError, open_storage, open_study
-from mnist_lessons.tuning.studies import best_settings, importances
+from mnist_lessons.tuning.storages import StudyError
+from mnist_lessons.tuning.studies import (
+    begin,
+    best_settings,
+    importances,
+    in_memory,
+    quiet_optuna,
+)
 from mnist_lessons.tuning.workers import run_workers
 
 if TYPE_CHECKING:
@@ -78,107 +80,32 @@ def tune(
         dataset: see `load_mnist`.
 
     Returns:
-        The study. Its value is the validation accuracy after the last epoch;
+        The study. A trial's value is the validation accuracy after its last epoch;
         `trial.user_attrs` has `settings`, `parameters`, `seconds`, and `correct` of
-        `count`. See `best_settings`, and `plots.trials`, `plots.importances`,
-        `plots.parallel`.
+        `count`. See `best_settings`, and the pictures in `tuning.pictures`.
 
     Raises:
-        ValueError: an argument makes no sense, or a setting of the first trial.
-        TypeError: the model is no class or function; processes could not import it.
+        ValueError, TypeError: an argument makes no sense, or a setting of the first
+            trial; processes could not import a model.
         StudyError: the storage cannot be opened; its study is about something else;
             all workers failed.
-        DataFileError: see `load_mnist`.
     """
-    check_seconds(seconds)
-    plan = Plan(
-        model,
-        space,
-        n_trials,
-        math.inf if seconds is None else time.time() + seconds,
-        epochs,
-        storage,
-        study_name,
-        workers,
-        seed,
-        data_dir,
-        limit,
-        device,
-        progress,
-        dataset,
-    )
-    return carry_out(plan).study
+    plan = make_plan(**locals())  # all arguments above, by name
+    return carry_out(plan)[0]
 
 
-class Outcome(NamedTuple):
-    """A study, and whether the search was stopped by hand."""
-
-    study: "optuna.Study"
-    stopped: bool
-
-
-def carry_out(plan: Plan) -> Outcome:
-    """Do what a plan says, in this process or in others; errors as in `tune`."""
-    if plan.workers > 1:
-        with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+def carry_out(plan: Plan) -> tuple["optuna.Study", bool]:
+    """Do what a plan says; return the study, and whether it was stopped by hand."""
+    with quiet_optuna(), tempfile.TemporaryDirectory() as folder:
+        if plan.workers == 1:
+            study = begin(plan, plan.storage)
+            stopped = Search(plan).run(study)
+        else:
             shared = plan.storage or f"journal://{folder}/study"
             study = begin(plan, shared)
             stopped = run_workers(plan, study, shared)
-            _say_if(stopped)
-            # what is in the folder goes with it
-            return Outcome(study if plan.storage else in_memory(study), stopped)
-    study = begin(plan, plan.storage)
-    train, valid, _test = load_mnist(
-        plan.data_dir, dataset=plan.dataset, limit=plan.limit, device=plan.device
-    )
-    assert plan.space is not None  # the plan has filled it in
-    assert valid is not None  # load_mnist sets some apart, if not told not to
-    search = Search(
-        plan.model,
-        plan.space,
-        plan.epochs,
-        plan.seed,
-        train.dataset,  # type: ignore[arg-type]
-        valid,
-        plan.worker,
-        plan.told_to_stop,
-    )
-    with quiet_optuna(), Bar(plan.n_trials, plan.progress) as bar:
-        stopped = search.run(study, plan.n_trials, plan.until, bar)
-    _say_if(stopped)
-    return Outcome(study, stopped)
-
-
-def _say_if(stopped: bool) -> None:
+            if not plan.storage:  # what is in the folder goes with it
+                study = in_memory(study)
     if stopped:
         print("Stopped by hand; the trials that were finished are kept.")
-
-
-def begin(plan: Plan, storage: Any) -> "optuna.Study":
-    """Begin the study of a plan in this storage, or join it there."""
-    from optuna.pruners import MedianPruner
-
-    assert plan.study_name is not None  # the plan has filled it in
-    with quiet_optuna():
-        return open_study(
-            open_storage(storage),
-            plan.study_name,
-            plan.about,
-            sampler=make_sampler(plan.seed),
-            pruner=MedianPruner(n_startup_trials=5),
-        )
-
-
-def in_memory(study: "optuna.Study") -> "optuna.Study":
-    """Return a copy of a study that needs no file."""
-    import optuna
-
-    kept = optuna.storages.InMemoryStorage()
-    name = study.study_name
-    with quiet_optuna():
-        optuna.copy_study(
-            from_study_name=name, from_storage=study._storage, to_storage=kept
-        )
-        return optuna.load_study(
-            study_name=name, storage=kept, sampler=study.sampler, pruner=study.pruner
-        )
+    return study, stopped

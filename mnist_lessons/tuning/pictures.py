@@ -1,7 +1,11 @@
-"""Pictures of a search for good settings."""
+"""Pictures of a search for good settings.
 
+Each compares trials: where fewer than two were finished, a `ValueError` says so.
+"""
+
+import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from matplotlib.axes import Axes
@@ -31,9 +35,6 @@ def trials(study: "Study") -> Picture:
     """Draw the accuracy of each trial, and the best so far.
 
     A pruned trial stands at the accuracy that it had when it was cut short.
-
-    Raises:
-        ValueError: fewer than two trials were finished.
     """
     finished = studies.finished_trials(study, 2)
     pruned = [
@@ -43,28 +44,23 @@ def trials(study: "Study") -> Picture:
     ]
     figure = Figure(figsize=(8.4, 3.8))
     axis = figure.subplots()
-    best, so_far = 0.0, []
-    for trial in finished:
-        best = max(best, _accuracy(trial))
-        so_far.append(error_of(best))
     numbers = [trial.number for trial in finished]
+    best = list(itertools.accumulate(map(_accuracy, finished), max))
     axis.step(
-        [*numbers, max(t.number for t in finished + pruned)],
-        [*so_far, so_far[-1]],
+        [*numbers, max(trial.number for trial in finished + pruned)],
+        [error_of(accuracy) for accuracy in [*best, best[-1]]],
         where="post",
         color=ORANGE,
         label="best so far",
     )
-    looks: list[tuple[str, list[Any], dict[str, Any]]] = [
-        ("finished", finished, {"marker": "o", "color": BLUE}),
-        ("pruned", pruned, {"marker": "x", "color": GREY, "markeredgewidth": 2}),
-    ]
-    for label, some, look in looks:
-        if not some:
-            continue
-        heights = [error_of(_accuracy(trial)) for trial in some]
-        places = [trial.number for trial in some]
-        axis.plot(places, heights, linestyle="", markersize=7, label=label, **look)
+    for label, ended, mark, color in [
+        ("finished", finished, "o", BLUE),
+        ("pruned", pruned, "x", GREY),
+    ]:
+        if ended:
+            errors = [error_of(_accuracy(trial)) for trial in ended]
+            look: dict[str, Any] = {"color": color, "markersize": 7, "mew": 2}
+            axis.plot([t.number for t in ended], errors, mark, label=label, **look)
     accuracy_axis(axis, [_accuracy(trial) for trial in finished + pruned])
     axis.set(xlabel="trial", ylabel="validation accuracy")
     axis.xaxis.set_major_locator(MaxNLocator(integer=True))
@@ -82,26 +78,22 @@ def trials(study: "Study") -> Picture:
 
 @in_one_style
 def importances(study: "Study") -> Picture:
-    """Draw how much of the difference between trials goes with each setting.
-
-    Raises:
-        ValueError: fewer than two trials were finished, or none chose anything.
-    """
-    shares = studies.importances(study)
+    """Draw how much of the difference between trials goes with each setting."""
+    shares = {n.replace("_", " "): s for n, s in studies.importances(study).items()}
+    percent = [f"{share:.0%}" for share in shares.values()]
     figure = Figure(figsize=(7.2, 1.0 + 0.36 * len(shares)))
     axis = figure.subplots()
-    names = [name.replace("_", " ") for name in shares]
-    drawn = axis.barh(names, list(shares.values()), color=BLUE)
-    axis.bar_label(drawn, [f"{share:.0%}" for share in shares.values()], padding=4)
+    bars = axis.barh(list(shares), list(shares.values()), color=BLUE)
+    axis.bar_label(bars, percent, padding=4)
     axis.invert_yaxis()
     axis.set(xlabel="share of the importance", xlim=(0, 1.12 * max(shares.values())))
     axis.set_xticks([])
     axis.spines["bottom"].set_visible(False)
-    told = [f"{n} {s:.0%}" for n, s in zip(names, shares.values(), strict=True)]
+    words = map(" ".join, zip(shares, percent, strict=True))
     return Picture(
         figure,
         "Bar chart of how much each setting mattered in a search. From "
-        f"{len(studies.finished_trials(study))} finished trials: {', '.join(told)}.",
+        f"{len(studies.finished_trials(study))} finished trials: {', '.join(words)}.",
     )
 
 
@@ -110,9 +102,6 @@ def parallel(study: "Study") -> Picture:
     """Draw each finished trial as a line across its settings, up to its accuracy.
 
     The best fifth of the trials is drawn dark, the best one thick.
-
-    Raises:
-        ValueError: fewer than two trials were finished, or none chose anything.
     """
     finished = sorted(studies.finished_trials(study, 2), key=_accuracy)
     names = list(dict.fromkeys(name for trial in finished for name in trial.params))
@@ -120,92 +109,66 @@ def parallel(study: "Study") -> Picture:
         raise ValueError("The trials chose nothing, so there is nothing to draw.")
     figure = Figure(figsize=(max(6.0, 1.25 * (len(names) + 1)), 4.2))
     axis = figure.subplots()
-    scales = [
-        _Scale(
-            [trial.params[name] for trial in finished if name in trial.params],
-            log=any(
-                getattr(trial.distributions.get(name), "log", False)
-                for trial in finished
-            ),
-        )
-        for name in names
-    ]
+    heights: list[list[float]] = [[] for _ in finished]  # of each trial's line
+    for number, name in enumerate(names):
+        having = [trial for trial in finished if name in trial.params]
+        log = any(getattr(t.distributions[name], "log", False) for t in having)
+        place, ticks = _scale([trial.params[name] for trial in having], log)
+        _draw_scale(axis, number, [(place(value), _text(value)) for value in ticks])
+        for line, trial in zip(heights, finished, strict=True):
+            line.append(place(trial.params[name]) if name in trial.params else math.nan)
     # the worst quarter shares the lowest place: one that failed would squash the rest
-    floor = _goodness(finished[len(finished) // 4])
-    span = _goodness(finished[-1]) - floor
+    worst = finished[len(finished) // 4]
+    low, high = _goodness(worst), _goodness(finished[-1])
     top = max(1, len(finished) // 5)
-    for place, trial in enumerate(finished, 1):
-        heights = [
-            scale.place(trial.params[name]) if name in trial.params else math.nan
-            for name, scale in zip(names, scales, strict=True)
-        ]
-        heights.append(max(0.0, _goodness(trial) - floor) / span if span else 1.0)
-        look: dict[str, Any] = {"color": GREY, "linewidth": 1.2}
-        if place > len(finished) - top:
-            look = {"color": BLUE, "linewidth": 2}
-        if place == len(finished):
-            look = {"color": ORANGE, "linewidth": 4, "marker": "o", "markersize": 8}
-        axis.plot(heights, **look)
-    for number, scale in enumerate(scales):
-        _draw_scale(axis, number, scale.ticks())
-    ends = [f"{_accuracy(finished[n]):.2%}" for n in (len(finished) // 4, -1)]
-    ends[0] = f"{ends[0]}\nor less" if len(finished) >= 4 else ends[0]
-    _draw_scale(axis, len(names), [(0.0, ends[0]), (1.0, ends[1])])
+    looks: list[dict[str, Any]]
+    looks = [{"color": GREY, "linewidth": 1.2}] * (len(finished) - top)
+    looks += [{"color": BLUE, "linewidth": 2}] * (top - 1)
+    looks += [{"color": ORANGE, "linewidth": 4, "marker": "o", "markersize": 8}]
+    for line, trial, look in zip(heights, finished, looks, strict=True):
+        rise = max(0.0, _goodness(trial) - low)
+        axis.plot([*line, rise / (high - low) if high > low else 1.0], **look)
+    least = f"{_accuracy(worst):.2%}" + ("\nor less" if len(finished) >= 4 else "")
+    most = f"{_accuracy(finished[-1]):.2%}"
+    _draw_scale(axis, len(names), [(0.0, least), (1.0, most)])
     labels = [name.replace("_", "\n") for name in names] + ["validation\naccuracy"]
     axis.set_xticks(range(len(labels)), labels)
     axis.set(xlim=(-0.2, len(names) + 0.75), ylim=(-0.06, 1.06), yticks=[])
     axis.spines[:].set_visible(False)
     axis.tick_params(length=0)
-    lines = {"best": ORANGE, "next best": BLUE, "others": GREY}
+    groups = [("best", ORANGE), ("next best", BLUE), ("others", GREY)]
+    handles = [Line2D([], [], color=c, label=name, linewidth=3) for name, c in groups]
     if top == 1:
-        del lines["next best"]
-    handles = [
-        Line2D([], [], color=colour, label=name, linewidth=3)
-        for name, colour in lines.items()
-    ]
+        del handles[1]
     figure.legend(handles=handles, loc="outside upper center", ncols=3)
-    best = ", ".join(f"{n} {_say(v)}" for n, v in finished[-1].params.items())
+    best = ", ".join(f"{n} {_text(v)}" for n, v in finished[-1].params.items())
     return Picture(
         figure,
         "Each finished trial of a search as a line across its settings. "
-        f"{len(finished)} trials; the best one, with {_accuracy(finished[-1]):.2%} "
-        f"right, has {best}.",
+        f"{len(finished)} trials; the best one, with {most} right, has {best}.",
     )
 
 
-class _Scale:
-    """Where the values of a setting stand on its axis, from 0 (bottom) to 1 (top).
+def _scale(
+    values: Sequence[Any], log: bool
+) -> tuple[Callable[[Any], float], Sequence[Any]]:
+    """Return where a value stands from 0 (bottom) to 1 (top), and what to write there.
 
     Numbers are spaced as they were drawn, by their ratios if `log`; words, and sizes
     of which there are at most four, evenly.
     """
-
-    def __init__(self, values: Sequence[Any], log: bool) -> None:
-        words = any(isinstance(value, str | bool) or value is None for value in values)
-        kinds = sorted(set(values), key=str if words else None)
-        self.kinds = kinds if words or len(kinds) <= 4 else []
-        if not words:
-            self.low, self.high = min(values), max(values)
-            self.log = log
-            self.whole = all(isinstance(value, int) for value in values)
-
-    def place(self, value: Any) -> float:
-        """Return the height of a value."""
-        if self.kinds:
-            return (self.kinds.index(value) + 0.5) / len(self.kinds)
-        low, high = self.low, self.high
-        if self.log:
-            value, low, high = math.log(value), math.log(low), math.log(high)
-        return (value - low) / (high - low)
-
-    def ticks(self) -> list[tuple[float, str]]:
-        """Return heights, and what stands there."""
-        if self.kinds:
-            return [(self.place(kind), _say(kind)) for kind in self.kinds]
-        low, high = self.low, self.high
-        middle = math.sqrt(low * high) if self.log else (low + high) / 2
-        middle = round(middle) if self.whole else middle
-        return [(self.place(value), _say(value)) for value in (low, middle, high)]
+    words = any(isinstance(value, str | bool) or value is None for value in values)
+    kinds = sorted(set(values), key=str if words else None)
+    if words or len(kinds) <= 4:
+        return lambda value: (kinds.index(value) + 0.5) / len(kinds), kinds
+    bend: Callable[[Any], float] = math.log if log else float
+    low, high = bend(kinds[0]), bend(kinds[-1])
+    middle = (low + high) / 2
+    middle = math.exp(middle) if log else middle
+    if all(isinstance(value, int) for value in values):
+        middle = round(middle)
+    ticks = [kinds[0], middle, kinds[-1]]
+    return lambda value: (bend(value) - low) / (high - low), ticks
 
 
 def _draw_scale(axis: Axes, x: int, ticks: list[tuple[float, str]]) -> None:
@@ -226,5 +189,5 @@ def _goodness(trial: "FrozenTrial") -> float:
     return -math.log10(error_of(_accuracy(trial)))
 
 
-def _say(value: Any) -> str:
+def _text(value: Any) -> str:
     return f"{value:.2g}" if isinstance(value, float) else str(value)

@@ -1,9 +1,10 @@
 """Whether bfloat16 makes training faster on this machine.
 
-The lessons train in float32; this is for `fit(autocast=True)`.
+The lessons train in float32; this is for those who think of `fit(autocast=True)`.
 """
 
 import copy
+import math
 import time
 
 import torch
@@ -14,46 +15,34 @@ from mnist_lessons.models import DigitClassifier
 
 
 def bfloat16_pays(
-    model: DigitClassifier, loader: DataLoader, layout: torch.memory_format
+    model: DigitClassifier, loader: DataLoader, channels_last: bool = False
 ) -> bool:
     """Time a few training steps of a copy of the model, in float32 and in bfloat16.
 
     A processor with bfloat16 instructions gains; one without them is up to 13 times
     slower, and PyTorch does not say which kind it is. The model, the order of the
-    batches and PyTorch's random numbers stay as they were. A model that cannot be
-    copied is not tried, and so trains in float32.
+    loader's batches and PyTorch's random numbers stay as they were.
 
     Args:
         model: what is to be trained, on the device where that will happen.
-        loader: its first batch is used.
-        layout: how the images will lie in memory, such as `torch.channels_last`.
+        loader: what is to train it; the trial takes noise of the same shape.
+        channels_last: as in `fit`.
     """
     device = next(model.parameters()).device
-    try:
-        trial = copy.deepcopy(model).train()
-    except RuntimeError:  # it keeps a tensor with its gradients, say its last logits
-        return False
+    layout = torch.channels_last if channels_last else torch.contiguous_format
+    trial = copy.deepcopy(model).to(memory_format=layout).train()
+    size = math.ceil(len(loader.dataset) / len(loader))  # type: ignore[arg-type]
+    image, _label = loader.dataset[0]
+    labels = torch.zeros(size, dtype=torch.int64, device=device)
     accelerator = "cuda" if device.type == "cpu" else device.type
     with torch.random.fork_rng(device_type=accelerator):
-        images, labels = (part.to(device) for part in _first_batch(loader))
+        images = torch.randn(size, *image.shape, device=device)
         batch = (images.contiguous(memory_format=layout), labels)
         # in turns, so that other work on the machine slows both alike; the first step
         # of each only warms up, and the quickest of the others counts
         pairs = [[_seconds(trial, batch, use) for use in (False, True)] for _ in "1234"]
     float32, bfloat16 = (min(times) for times in zip(*pairs[1:], strict=True))
     return bfloat16 < float32
-
-
-def _first_batch(loader: DataLoader) -> tuple[Tensor, Tensor]:
-    """Return the first batch, and leave the order of the epochs to come as it was."""
-    sampler = getattr(loader, "sampler", None)
-    parts = (loader, sampler, getattr(sampler, "sampler", None))
-    generators = [g for part in parts if (g := getattr(part, "generator", None))]
-    states = [generator.get_state() for generator in generators]
-    batch = next(iter(loader))
-    for generator, state in zip(generators, states, strict=True):
-        generator.set_state(state)
-    return batch
 
 
 def _seconds(

@@ -5,30 +5,46 @@ Python: `{"lr": 0.006, "optimizer": "adamw", "hidden": (512, 256)}`.
 """
 
 import functools
-from collections.abc import Callable
+import inspect
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
 from torch import nn
 from torch.utils.data import DataLoader
 
+from mnist_lessons.arguments import check_choice, check_number, check_whole
 from mnist_lessons.augmentation import random_affine
 from mnist_lessons.data import Digits, make_loader
 from mnist_lessons.history import Epoch, History
-from mnist_lessons.models import DigitClassifier
-from mnist_lessons.training import fit, seed_everything
-from mnist_lessons.tuning.settings import (
-    OPTIMIZERS,
-    RATES,
-    SCHEDULES,
-    Model,
-    Settings,
-    build_model,
-    one_cycle,
-    split_settings,
-)
+from mnist_lessons.models import CNN, MLP, DigitClassifier, LinearModel
+from mnist_lessons.training import fit, one_cycle, seed_everything
 
-__all__ = ["one_cycle", "train_recipe"]
+Settings = Mapping[str, Any]
+Model = str | Callable[..., DigitClassifier]
+
+MODELS = {"linear": LinearModel, "mlp": MLP, "cnn": CNN}
+OPTIMIZERS: dict[str, Any] = {
+    "sgd": torch.optim.SGD,
+    "momentum": functools.partial(torch.optim.SGD, momentum=0.9),
+    "adam": torch.optim.Adam,
+    "adamw": torch.optim.AdamW,
+}
+RATES = {"sgd": 0.1, "momentum": 0.01, "adam": 0.001, "adamw": 0.001}
+SCHEDULES: dict[str, Any] = {"constant": None, "one-cycle": one_cycle()}
+# what each setting of the training may be; every other setting is the model's
+CHECKS: dict[str, Callable[[str, Any], Any]] = {
+    "epochs": check_whole,
+    "batch_size": check_whole,
+    "lr": functools.partial(check_number, above=0),
+    "optimizer": functools.partial(check_choice, choices=OPTIMIZERS),
+    "schedule": functools.partial(check_choice, choices=SCHEDULES),
+    "label_smoothing": functools.partial(check_number, at_most=1),
+    "shift": functools.partial(check_number, at_most=28),
+    "degrees": functools.partial(check_number, at_most=180),
+}
+USUAL: dict[str, Any] = {"epochs": 1, "batch_size": 128, "optimizer": "adam"}
+USUAL |= {"schedule": "constant", "label_smoothing": 0.0, "shift": 0.0, "degrees": 0.0}
 
 
 def train_recipe(
@@ -78,24 +94,23 @@ def train_recipe(
             f"data is a {type(data).__name__}; give the digits themselves: "
             "train.dataset."
         )
-    told = {} if epochs is None else {"epochs": epochs}
-    training, own = split_settings({**settings, **told})
+    training, own = split_settings(settings)
     seed_everything(seed)
     if isinstance(model, str) and hasattr(data, "classes"):
         own.setdefault("num_classes", len(data.classes))
     net = build_model(model, own)
-    optimizer = training.get("optimizer", "adam")
-    batch_size = int(training.get("batch_size", 128))  # PyTorch refuses NumPy's numbers
+    shift, degrees = training["shift"], training["degrees"]
+    change = functools.partial(random_affine, shift=shift, degrees=degrees, scale=0)
     history = fit(
         net,
-        make_loader(data, batch_size, shuffle=True, seed=seed),
+        make_loader(data, training["batch_size"], shuffle=True, seed=seed),
         valid,
-        epochs=training.get("epochs", 1),
-        lr=training.get("lr", RATES[optimizer]),
-        optimizer=OPTIMIZERS[optimizer],
-        schedule=SCHEDULES[training.get("schedule", "constant")],
-        label_smoothing=training.get("label_smoothing", 0.0),
-        augment=_augmentation(training.get("shift", 0), training.get("degrees", 0)),
+        epochs=training["epochs"] if epochs is None else epochs,
+        lr=training["lr"],
+        optimizer=OPTIMIZERS[training["optimizer"]],
+        schedule=SCHEDULES[training["schedule"]],
+        label_smoothing=training["label_smoothing"],
+        augment=change if shift or degrees else None,
         channels_last=any(isinstance(part, nn.Conv2d) for part in net.modules()),
         device=data[0][0].device if device is None else device,
         progress=progress,
@@ -104,7 +119,57 @@ def train_recipe(
     return net, history
 
 
-def _augmentation(shift: float, degrees: float) -> Callable | None:
-    if not shift and not degrees:
-        return None
-    return functools.partial(random_affine, shift=shift, degrees=degrees, scale=0)
+def split_settings(settings: Settings) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return all settings of the training, checked, and those of the model."""
+    training, own = dict(USUAL), {}
+    for name, value in settings.items():
+        if name in CHECKS:
+            training[name] = CHECKS[name](name, value)
+        else:
+            own[name] = value
+    training.setdefault("lr", RATES[training["optimizer"]])
+    return training, own
+
+
+def find_model(model: Model) -> Callable[..., DigitClassifier]:
+    """Return the class or function that builds a model."""
+    if isinstance(model, str):
+        return MODELS[check_choice("model", model, MODELS)]
+    if isinstance(model, nn.Module) or not callable(model):
+        raise TypeError(
+            f"model is a {type(model).__name__}; give the class itself, or a function "
+            "that builds a new model each time."
+        )
+    return model
+
+
+def build_model(model: Model, settings: Settings) -> DigitClassifier:
+    """Build a model with its own settings; lists, as JSON has them, become tuples."""
+    build = find_model(model)
+    accepted = inspect.signature(build)
+    try:
+        accepted.bind(**settings)
+    except TypeError as error:
+        raise ValueError(
+            f"{name_of(model)}{accepted} {error}. The settings of the training are "
+            f"{', '.join(CHECKS)}."
+        ) from None
+    net = build(**with_tuples(settings))
+    if not isinstance(net, DigitClassifier):
+        raise TypeError(
+            f"{name_of(model)} returned a {type(net).__name__}; derive the model from "
+            "mnist_lessons.DigitClassifier."
+        )
+    return net
+
+
+def with_tuples(settings: Settings) -> dict[str, Any]:
+    """Return settings with tuples where JSON has lists."""
+    return {n: tuple(v) if isinstance(v, list) else v for n, v in settings.items()}
+
+
+def name_of(model: str | Callable[..., Any]) -> str:
+    """Return what a model, or a space, is called."""
+    if isinstance(model, functools.partial):
+        model = model.func
+    return model if isinstance(model, str) else getattr(model, "__name__", "the model")

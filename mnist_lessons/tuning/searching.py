@@ -1,138 +1,123 @@
-"""The loop of a search: ask for settings, train with them, tell how it went."""
+"""A search in this process: choose settings, train with them, note how it went."""
 
 import json
+import math
+import socket
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, redirect_stdout
-from dataclasses import dataclass
+import uuid
+from collections.abc import Callable
+from contextlib import redirect_stdout
+from dataclasses import dataclass, field
 from io import StringIO
 from typing import TYPE_CHECKING, Any
 
-from torch.utils.data import DataLoader
+from tqdm.auto import tqdm
 
-from mnist_lessons.data import Digits
-from mnist_lessons.tuning.progress import Bar
+from mnist_lessons.data import load_mnist
+from mnist_lessons.tuning.plans import Plan
 from mnist_lessons.tuning.recipes import train_recipe
-from mnist_lessons.tuning.settings import Model, split_settings
-from mnist_lessons.tuning.spaces import Space
 
 if TYPE_CHECKING:
     from optuna import Study
-    from optuna.samplers import BaseSampler
     from optuna.trial import FrozenTrial, Trial
 
 RANDOM_TRIALS = 10  # before there is enough to learn from
 PATIENCE = 3  # errors in a row that end a search
 
 
+def new_name() -> str:
+    """Return a name that no other search on any machine has."""
+    return f"{socket.gethostname()}-{uuid.uuid4().hex[:8]}"
+
+
 @dataclass
 class Search:
-    """What is the same in each trial of a search.
+    """A search in this process; `worker` is noted with each of its trials."""
 
-    Attributes:
-        model, space, epochs, seed: as in `tune`.
-        digits: what to train on.
-        valid: what each trial is scored on.
-        worker: which process this is; noted with each of its trials.
-        told_to_stop: asked between epochs whether to end early.
-    """
+    plan: Plan
+    worker: str = field(default_factory=new_name)
+    told_to_stop: Callable[[], bool] = bool  # asked after each epoch; bool() is False
+    patience: int = 1  # what is wrong with the first trial is wrong with all of them
 
-    model: Model
-    space: Space
-    epochs: int
-    seed: int
-    digits: Digits
-    valid: DataLoader
-    worker: str
-    told_to_stop: Callable[[], bool]
+    def run(self, study: "Study") -> bool:
+        """Add trials to a study, at least one; say whether it was stopped by hand."""
+        plan = self.plan
+        self.loaders: Any = load_mnist(
+            plan.data_dir, dataset=plan.dataset, limit=plan.limit, device=plan.device
+        )
+        with Bar(total=plan.n_trials, disable=not plan.progress) as bar:
 
-    def run(self, study: "Study", n_trials: int | None, until: float, bar: Bar) -> bool:
-        """Add trials to a study; at least one, and none that begins after `until`.
+            def after_trial(study: "Study", trial: "FrozenTrial") -> None:
+                if not self.patience:
+                    raise self.error
+                bar.show(trial)
+                if time.time() >= plan.until or self.told_to_stop():
+                    study.stop()
 
-        An error in a trial is noted, and the search goes on, unless no trial has
-        worked yet or `PATIENCE` fail in a row.
-
-        Returns:
-            Whether it was stopped by hand. The trial that this broke off has failed.
-        """
-        try:
-            return self._run(study, n_trials, until, bar)
-        except KeyboardInterrupt:
-            self._break_off(study)
-            return True
-
-    def _run(
-        self, study: "Study", n_trials: int | None, until: float, bar: Bar
-    ) -> bool:
-        from optuna.trial import TrialState
-
-        worked, failed, begun = 0, 0, 0
-        while begun != n_trials and (not begun or time.time() < until):
-            if self.told_to_stop():
-                return True
-            begun += 1
-            trial = study.ask()
+            options: Any = {"callbacks": [after_trial], "catch": Exception}
             try:
-                value = self.run_trial(trial)
-                # a pruned trial keeps its last accuracy; the sampler learns from both
-                state = TrialState.PRUNED if value is None else TrialState.COMPLETE
-                study.tell(trial, value, state)
-                worked, failed = worked + 1, 0
-            except Exception as error:
-                trial.set_user_attr("stopped", f"{type(error).__name__}: {error}")
-                study.tell(trial, state=TrialState.FAIL)
-                failed += 1
-                if not worked or failed == PATIENCE:
-                    error.add_note(f"This ended the search, in trial {trial.number}.")
-                    raise
-            bar.show(study.get_trials(deepcopy=False)[trial.number])
+                study.optimize(self.run_trial, plan.n_trials, **options)
+            except KeyboardInterrupt:  # the trial that it was at has failed
+                return True
         return False
 
-    def _break_off(self, study: "Study") -> None:
-        """Note that the trial which this process was at will not be finished."""
-        from optuna.trial import TrialState
+    def run_trial(self, trial: "Trial") -> float:
+        """Choose settings and train once; return the accuracy after the last epoch.
 
-        for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
-            if trial.user_attrs.get("worker") == self.worker:
-                study.tell(trial.number, state=TrialState.FAIL)
+        What is chosen follows from the seed, the number of the trial and the trials
+        before it (TPE, Bergstra et al., 2011). So no two processes choose the same, and
+        a study that is gone on with is the one of an uninterrupted search.
+        """
+        from optuna import TrialPruned
+        from optuna.samplers import TPESampler
 
-    def run_trial(self, trial: "Trial") -> float | None:
-        """Train once; return the validation accuracy, or `None` if it was cut short."""
-        start = time.perf_counter()
+        draws = (self.plan.seed * 1_000_003 + trial.number) % 2**32
+        trial.study.sampler = TPESampler(seed=draws, n_startup_trials=RANDOM_TRIALS)
         trial.set_user_attr("worker", self.worker)
-        chosen = self.space(trial)
-        if not isinstance(chosen, Mapping):
-            raise TypeError(
-                f"space returned {chosen!r}; it should return a dictionary, the name "
-                "of each setting and its value."
-            )
-        settings = plain({"epochs": self.epochs, **chosen})
+        try:
+            accuracy = self.train(trial)
+        except Exception as error:
+            trial.set_user_attr("stopped", f"{type(error).__name__}: {error}")
+            self.patience, self.error = self.patience - 1, error
+            if not self.patience:
+                error.add_note(f"This ended the search, in trial {trial.number}.")
+            raise
+        self.patience = PATIENCE
+        if accuracy is None:
+            raise TrialPruned  # the sampler learns from its last accuracy, too
+        return accuracy
+
+    def train(self, trial: "Trial") -> float | None:
+        """Train once; return the validation accuracy, or `None` if it was cut short."""
+        start, space = time.perf_counter(), self.plan.space
+        assert space is not None  # make_plan has filled it in
+        settings = {"epochs": self.plan.epochs, **as_json(space(trial))}
         trial.set_user_attr("settings", settings)
-        epochs = split_settings(settings)[0]["epochs"]
-        pruned = broken_off = False
+        pruned = False
 
         def after_epoch(record: dict[str, Any]) -> bool:
-            nonlocal pruned, broken_off
+            nonlocal pruned
             trial.report(record["valid_accuracy"], record["epoch"])
-            if record["epoch"] < epochs:
-                pruned, broken_off = trial.should_prune(), self.told_to_stop()
-            return pruned or broken_off
+            if record["epoch"] < settings["epochs"]:
+                if self.told_to_stop():
+                    raise KeyboardInterrupt
+                pruned = trial.should_prune()
+            return pruned
 
         # every trial begins with the same seed: the same first weights where the shapes
         # agree, and the same order of digits, so that two trials differ by less luck
-        with redirect_stdout(StringIO()) as said:
+        with redirect_stdout(StringIO()) as output:
             model, history = train_recipe(
-                self.model,
+                self.plan.model,
                 settings,
-                self.digits,
-                self.valid,
-                seed=self.seed,
+                self.loaders.train.dataset,
+                self.loaders.valid,
+                seed=self.plan.seed,
                 on_epoch_end=after_epoch,
             )
-        # fit says why it stopped; here it is noted with the trial, and not in its way
-        own_words = said.getvalue().replace(f"{history.stopped}\n", "")
-        print(own_words, end="")
-        if broken_off or history.by_hand:
+        # fit prints why it stopped; here that is noted with the trial instead
+        print(output.getvalue().replace(f"{history.stopped}\n", ""), end="")
+        if history.by_hand:
             raise KeyboardInterrupt
         parameters = sum(weights.numel() for weights in model.parameters())
         trial.set_user_attr("parameters", parameters)
@@ -141,59 +126,55 @@ class Search:
             trial.set_user_attr("stopped", history.stopped)
         if history.stopped or pruned:
             return None
-        accuracy, count = history[-1]["valid_accuracy"], len(self.valid.dataset)  # type: ignore[arg-type]
+        accuracy = history[-1]["valid_accuracy"]
+        count = len(self.loaders.valid.dataset)
         trial.set_user_attr("correct", round(accuracy * count))
         trial.set_user_attr("count", count)
         return accuracy
 
 
-def plain(settings: dict[str, Any]) -> dict[str, Any]:
-    """Return the settings as they come back from a file: tuples become lists.
-
-    Raises:
-        TypeError: a setting is neither a number, a word nor a list of these.
-    """
-    for name, value in settings.items():
-        try:
-            json.dumps(value, default=_without_numpy)
-        except (TypeError, ValueError, AttributeError, RuntimeError):
-            raise TypeError(
-                f"The setting {name}={value!r} is a {type(value).__name__}; settings "
-                "are plain numbers and words, or lists of these."
-            ) from None
-    return json.loads(json.dumps(settings, default=_without_numpy))
-
-
-def _without_numpy(value: Any) -> Any:
-    return value.item()  # one number of NumPy's or PyTorch's
-
-
-def make_sampler(seed: int) -> "BaseSampler":
-    """Return a sampler that learns from the trials so far (TPE, Bergstra et al., 2011).
-
-    What it draws follows from the seed, the number of the trial and the trials before
-    it. So no two processes draw the same, and a study that is gone on with is the one
-    that an uninterrupted search would have found.
-    """
-    from optuna.samplers import TPESampler
-
-    class Sampler(TPESampler):
-        def before_trial(self, study: "Study", trial: "FrozenTrial") -> None:
-            draws = (seed * 1_000_003 + trial.number) % 2**32
-            super().__init__(seed=draws, n_startup_trials=RANDOM_TRIALS)
-            super().before_trial(study, trial)
-
-    return Sampler(seed=seed % 2**32, n_startup_trials=RANDOM_TRIALS)
-
-
-@contextmanager
-def quiet_optuna() -> Iterator[None]:
-    """Keep Optuna from logging each trial; afterwards it is as talkative as before."""
-    from optuna import logging
-
-    before = logging.get_verbosity()
-    logging.set_verbosity(logging.ERROR)
+def as_json(settings: Any) -> dict[str, Any]:
+    """Return settings as they come back from a file: with plain numbers, and lists."""
     try:
-        yield
-    finally:
-        logging.set_verbosity(before)
+        text = json.dumps(settings, default=lambda number: number.item())
+        return dict(json.loads(text))
+    except Exception:  # what has no item() says so in many ways
+        raise TypeError(
+            f"space returned {settings!r}; it should return a dictionary, the name of "
+            "each setting and its value: a number, a word, or a list of these."
+        ) from None
+
+
+class Bar(tqdm):
+    """The progress of a search: a bar, and one line a trial."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(leave=False, unit="trial", **options)
+        self.best = -math.inf
+
+    def show(self, trial: "FrozenTrial") -> None:
+        """Count a trial that has ended, and say in one line how."""
+        self.update()
+        if trial.state.name == "COMPLETE":
+            self.best = max(self.best, trial.values[0])
+            self.set_postfix_str(f"best {self.best:.2%}")
+        if not self.disable:
+            self.write(describe(trial))
+
+
+def describe(trial: "FrozenTrial") -> str:
+    """Say in one line how a trial went."""
+    about, outcome = trial.user_attrs, "broken off"
+    if trial.state.name == "COMPLETE":
+        outcome = f"{trial.value:.2%} right"
+    elif "stopped" in about:
+        outcome = about["stopped"].split(",")[0].splitlines()[0].rstrip(".")
+    elif trial.state.name == "PRUNED":
+        epoch, accuracy = max(trial.intermediate_values.items())
+        outcome = f"pruned after epoch {epoch}, {accuracy:.2%} right"
+    chosen = ", ".join(
+        f"{name} {f'{value:.3g}' if isinstance(value, float) else value}"
+        for name, value in trial.params.items()
+    )
+    seconds = f", {about['seconds']:.1f} s" if "seconds" in about else ""
+    return f"trial {trial.number}: {outcome}{seconds} | {chosen}"
