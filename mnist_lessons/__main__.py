@@ -25,6 +25,7 @@ from mnist_lessons import (
     save_model,
     seed_everything,
 )
+from mnist_lessons.arguments import LessonsError
 from mnist_lessons.checkpoints import ModelFileError
 from mnist_lessons.commands.handout import run_handout
 from mnist_lessons.commands.options import EPOCHS, make_parser, model_from
@@ -47,11 +48,7 @@ from mnist_lessons.history import History
 from mnist_lessons.models import DigitClassifier
 from mnist_lessons.photos.opening import ImageError
 from mnist_lessons.photos.recognition import as_text, read_digit
-from mnist_lessons.teaching.exercises import HandoutError
-from mnist_lessons.teaching.lab import run_lab
-from mnist_lessons.teaching.lessons import LessonError
-from mnist_lessons.teaching.projector import run_projector
-from mnist_lessons.teaching.slides import SlidesError
+from mnist_lessons.teaching.lab import run_lab, run_projector
 from mnist_lessons.tuning.settings import OPTIMIZERS, RATES
 from mnist_lessons.tuning.storages import StudyError
 
@@ -224,9 +221,7 @@ ERRORS = (
     ImageError,
     StudyError,
     TeamError,
-    HandoutError,
-    LessonError,
-    SlidesError,
+    LessonsError,
     OSError,
 )
 
