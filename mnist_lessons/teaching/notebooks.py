@@ -50,7 +50,9 @@ def lessons_named(name: str) -> list[Path]:
     """
     paths = sorted(find_lessons().glob("[0-9][0-9]_*.ipynb"))
     stem = Path(name).name.removesuffix(".ipynb")
-    named = [p for p in paths if stem in {"all", p.stem, p.stem[:2], p.stem[1:2]}]
+    named = [
+        p for p in paths if stem in {"all", p.stem, p.stem[:2], p.stem[:2].lstrip("0")}
+    ]
     if not named:
         raise LessonError(
             f"There is no lesson {name}. Give a number or a name: "
