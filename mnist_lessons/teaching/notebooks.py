@@ -106,7 +106,8 @@ def exercises_of(cells: list["NotebookNode"]) -> list[Exercise]:
                 "cell, and after it one fold called Solution with one python fence; "
                 "CONTRIBUTING.md shows how under Exercises"
             )
-        exercises.append(Exercise(stub, *after, codes[0].rstrip("\n")))
+        check, answer = after
+        exercises.append(Exercise(stub, check, answer, codes[0].rstrip("\n")))
     return exercises
 
 

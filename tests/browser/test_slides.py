@@ -91,6 +91,7 @@ def open_deck(request, browser, tmp_path_factory):
             page.on("pageerror", lambda error: page.trouble.append(str(error)))
             page.goto(file.as_uri())
             page.wait_for_function("Reveal.isReady()")
+        decks[name].bring_to_front()
         decks[name].evaluate("Reveal.toggleOverview(false); Reveal.slide(0, 0)")
         return decks[name]
 
@@ -181,7 +182,7 @@ def test_every_slide_fits_when_it_is_printed(open_deck):
 def test_a_font_that_is_wider_than_any_makes_all_of_it_smaller(open_deck):
     page = open_deck("01_data")
     page.add_style_tag(content="* { letter-spacing: 0.3em; }")
-    page.set_viewport_size({"width": 1280, "height": 721})  # so it measures again
+    page.evaluate("window.dispatchEvent(new Event('resize'))")  # it measures again
     slides = page.evaluate(MEASURE)
     assert [slide["where"] for slide in slides if slide["tooLarge"]] == []
     assert min(slide["scale"] for slide in slides) < 0.9
