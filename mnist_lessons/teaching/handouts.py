@@ -112,11 +112,7 @@ class Cue(NamedTuple):
 
 
 def cues_of(notebook: NotebookNode) -> list[Cue]:
-    """Return the cells tagged `live` in their order.
-
-    Raises:
-        LessonError: if there are none, or one does not say its prompt and minutes.
-    """
+    """Return the cells tagged `live` in their order; there must be some."""
     cues, section = [], ""
     for cell in notebook.cells:
         if cell.cell_type == "markdown":

@@ -42,11 +42,7 @@ def find_lessons() -> Path:
 def lessons_named(name: str) -> list[Path]:
     """Return the notebooks of a lesson: one, or with "all" each of them, in order.
 
-    Args:
-        name: "03", "3", "03_mlp", "03_mlp.ipynb", or "all".
-
-    Raises:
-        LessonError: if there is no such lesson, or no lessons at all.
+    The name is "03", "3", "03_mlp" or "03_mlp.ipynb"; else there is a `LessonError`.
     """
     paths = sorted(find_lessons().glob("[0-9][0-9]_*.ipynb"))
     stem = Path(name).name.removesuffix(".ipynb")
@@ -88,9 +84,7 @@ class Exercise(NamedTuple):
 def exercises_of(cells: list["NotebookNode"]) -> list[Exercise]:
     """Return the exercises among the cells of a lesson, in their order.
 
-    Raises:
-        LessonError: if an exercise has no check after it, or not exactly one fold
-            called Solution with one python fence after that.
+    A `LessonError` names the one that is not written as CONTRIBUTING.md says.
     """
     exercises = []
     for number, stub in enumerate(cells):
@@ -128,10 +122,8 @@ def picture_in(output: "NotebookNode") -> StoredPicture | None:
 def execute(notebook: "NotebookNode", folder: Path, timeout: int) -> None:
     """Run all cells in a fresh kernel, in that folder, and store what they show.
 
-    Raises, of nbclient:
-        CellExecutionError: if a cell fails.
-        CellTimeoutError: if a cell takes longer than `timeout` seconds.
-        DeadKernelError: if the kernel dies.
+    Raises nbclient's `CellExecutionError`, `CellTimeoutError` where a cell takes longer
+    than `timeout` seconds, or `DeadKernelError`.
     """
     from nbclient import NotebookClient
 

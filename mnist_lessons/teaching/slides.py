@@ -27,15 +27,10 @@ INSTALL = (
 
 
 def make_deck(notebook: NotebookNode, name: str) -> str:
-    """Return the slides of a lesson as an HTML page.
-
-    Args:
-        notebook: a lesson with its stored outputs, as `nbformat` reads it.
-        name: what errors call it.
+    """Return the slides of a lesson as an HTML page; errors call it by the name.
 
     Raises:
-        LessonsError: if the packages of the extra `slides` are missing, or if no cell
-            of the notebook is to be shown.
+        LessonsError: if packages are missing, or if no cell is to be shown.
     """
     reveal = find_reveal()
     try:
@@ -60,11 +55,7 @@ def make_deck(notebook: NotebookNode, name: str) -> str:
 
 
 def find_reveal() -> Path:
-    """Return the folder of reveal.js, which the package sphinx-revealjs brings.
-
-    Raises:
-        LessonsError: if it or latex2mathml is not installed.
-    """
+    """Return the folder of reveal.js; a `LessonsError` says what is to be installed."""
     package = importlib.util.find_spec("sphinx_revealjs")
     folder = Path(package and package.origin or "").parent / "_static" / "revealjs"
     has_reveal = (folder / "dist" / "reveal.js").is_file()
@@ -82,15 +73,13 @@ class _Renderer(IPythonRenderer):
     """Formulas as MathML, which browsers draw by themselves."""
 
     def inline_math(self, body: str) -> str:
-        """Turn what stands between single dollars into MathML."""
         return mathml(body, "inline")
 
     def block_math(self, body: str) -> str:
-        """Turn what stands between double dollars into MathML."""
         return mathml(body, "block")
 
     def image(self, text: str, url: str, title: str | None = None) -> str:
-        """Leave out, but for its words, what would have to be fetched: a badge."""
+        # a badge would have to be fetched; its words need not
         return super().image(text, url, title) if url.startswith("data:") else text
 
 
