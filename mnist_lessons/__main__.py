@@ -25,6 +25,7 @@ from mnist_lessons import (
     save_model,
     seed_everything,
 )
+from mnist_lessons.arguments import LessonsError
 from mnist_lessons.checkpoints import ModelFileError
 from mnist_lessons.commands.handout import run_handout
 from mnist_lessons.commands.options import EPOCHS, make_parser, model_from
@@ -32,27 +33,23 @@ from mnist_lessons.commands.slides import run_slides
 from mnist_lessons.commands.tune import run_tune
 from mnist_lessons.data import DATASETS, Loaders, class_names
 from mnist_lessons.distributed import (
-    ProcessGroupError,
+    TeamError,
     fit_distributed,
-    local_batch_size,
-    local_device,
     only_rank_0_prints,
+    own_device,
     process_group,
+    processes,
     rank,
     run_on_all,
-    world_size,
+    share_of,
 )
 from mnist_lessons.files import DataFileError
 from mnist_lessons.history import History
 from mnist_lessons.models import DigitClassifier
 from mnist_lessons.photos.opening import ImageError
 from mnist_lessons.photos.recognition import as_text, read_digit
-from mnist_lessons.teaching.exercises import HandoutError
-from mnist_lessons.teaching.lab import run_lab
-from mnist_lessons.teaching.lessons import LessonError
-from mnist_lessons.teaching.projector import run_projector
-from mnist_lessons.teaching.slides import SlidesError
-from mnist_lessons.tuning.recipes import OPTIMIZERS, RATES
+from mnist_lessons.teaching.lab import run_lab, run_projector
+from mnist_lessons.tuning.settings import OPTIMIZERS, RATES
 from mnist_lessons.tuning.storages import StudyError
 
 MNIST_SCALE = (0.1307, 0.3081)  # mean and standard deviation of MNIST's pixels
@@ -64,11 +61,11 @@ class CommandError(ValueError):
 
 def run_train(options: argparse.Namespace) -> int:
     """Train a new model, score it on the validation digits, and save it."""
-    count = world_size()  # above 1, torchrun started several, and this is one of them
+    count = processes()  # above 1, torchrun started several, and this is one of them
     if count == 1:
         return _train(options, options.device or pick_device(), load_mnist, fit)
-    local_batch_size(options.batch_size)  # complains before anything is loaded
-    device = local_device(options.device)
+    share_of(options.batch_size)  # complains before anything is loaded
+    device = own_device(options.device)
     learn = functools.partial(fit_distributed, seed=options.seed)
     with process_group(device):
         return _train(options, device, functools.partial(run_on_all, load_mnist), learn)
@@ -95,7 +92,7 @@ def _train(
     epochs = options.epochs or EPOCHS[options.model]
     lr = options.lr or RATES[options.optimizer]
     parameters = sum(weights.numel() for weights in model.parameters())
-    team = f", {world_size()} processes" if world_size() > 1 else ""
+    team = f", {processes()} processes" if processes() > 1 else ""
     images = "" if options.dataset == "MNIST" else f" on {options.dataset}"
     print(
         f"Training {options.model} with {parameters:,} parameters{images}; optimizer "
@@ -116,7 +113,7 @@ def _train(
     )
     if history.stopped and not history.by_hand:
         raise CommandError("The model is of no use, so nothing was saved.")
-    if not history:
+    if not history.records:
         raise CommandError("No epoch was finished, so nothing was saved.")
     if rank() > 0:  # the first process scores and saves for all
         return 130 if history.by_hand else 0
@@ -223,10 +220,8 @@ ERRORS = (
     ModelFileError,
     ImageError,
     StudyError,
-    ProcessGroupError,
-    HandoutError,
-    LessonError,
-    SlidesError,
+    TeamError,
+    LessonsError,
     OSError,
 )
 
@@ -244,7 +239,7 @@ def main(argv: list[str] | None = None) -> int:
 def _run(argv: list[str] | None) -> int:
     options, others = make_parser().parse_known_args(argv)
     try:
-        if world_size() > 1 and options.command != "train":
+        if processes() > 1 and options.command != "train":
             raise CommandError(
                 "torchrun starts several processes, and only train can share its work "
                 f"among them. Run python -m mnist_lessons {options.command} by itself."

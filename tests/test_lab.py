@@ -1,4 +1,4 @@
-"""`python -m mnist_lessons lab`: the options it chooses, and a real server."""
+"""`python -m mnist_lessons lab` and `projector`: their options, and a real server."""
 
 import os
 import re
@@ -9,19 +9,18 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from pathlib import Path
 
 import pytest
+from jupyterlab.labapp import LabApp
 
-from mnist_lessons import __main__ as command_line
-from mnist_lessons.teaching import lab
-
-SCREENS = ("DISPLAY", "WAYLAND_DISPLAY", "BROWSER")
+from mnist_lessons.teaching import lab, notebooks
 
 
 @pytest.fixture
 def plain_machine(monkeypatch):
     """An ordinary user on Linux, in front of a screen."""
-    for name in (*SCREENS, "JUPYTER_TOKEN"):
+    for name in ("DISPLAY", "WAYLAND_DISPLAY", "BROWSER", "JUPYTER_TOKEN"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("DISPLAY", ":0")
     monkeypatch.setattr(sys, "platform", "linux")
@@ -29,123 +28,118 @@ def plain_machine(monkeypatch):
     return monkeypatch
 
 
-def test_lab_serves_the_folder_and_opens_lesson_1(plain_machine, tmp_path):
-    options = lab.lab_options(tmp_path, [])
-    assert f"--notebook-dir={tmp_path}" in options
-    assert "--LabApp.default_url=/lab/tree/01_data.ipynb" in options
-    assert "-y" in options
-    assert not {"--allow-root", "--no-browser"} & set(options)
-
-
-def test_lab_serves_the_pages_that_the_lessons_link_to(plain_machine):
-    lessons = lab.find_lessons()
-    options = lab.lab_options(lessons, [])
-    assert f"--notebook-dir={lessons.parent}" in options
-    assert "--LabApp.default_url=/lab/tree/notebooks/01_data.ipynb" in options
-    elsewhere = lab.lab_options(lessons, ["--notebook-dir=/copies"])
-    assert "--LabApp.default_url=/lab/tree/01_data.ipynb" in elsewhere
-
-
-def test_root_is_allowed_only_as_root(plain_machine, tmp_path):
-    plain_machine.setattr(os, "geteuid", lambda: 0, raising=False)
-    assert "--allow-root" in lab.lab_options(tmp_path, [])
-    plain_machine.delattr(os, "geteuid")  # as on Windows
-    assert "--allow-root" not in lab.lab_options(tmp_path, [])
-
-
-def test_no_browser_without_a_screen(plain_machine, tmp_path):
-    plain_machine.delenv("DISPLAY")
-    assert "--no-browser" in lab.lab_options(tmp_path, [])
-    plain_machine.setattr(sys, "platform", "darwin")
-    assert "--no-browser" not in lab.lab_options(tmp_path, [])
-
-
-@pytest.mark.parametrize("name", SCREENS)
-def test_a_browser_where_one_can_show_itself(plain_machine, tmp_path, name):
-    plain_machine.delenv("DISPLAY")
-    plain_machine.setenv(name, "something")
-    assert "--no-browser" not in lab.lab_options(tmp_path, [])
-
-
-@pytest.mark.parametrize(
-    "given", [["--notebook-dir=/elsewhere"], ["--notebook-dir", "/elsewhere"]]
-)
-def test_given_options_come_last_and_win(plain_machine, tmp_path, given):
-    # JupyterLab refuses to start when an option with one value comes twice
-    options = lab.lab_options(tmp_path, [*given, "--port", "9000"])
-    assert options[-len(given) - 2 :] == [*given, "--port", "9000"]
-    assert not any(str(tmp_path) in option for option in options)
-
-
-def test_the_log_is_quiet_only_while_the_address_is_printed(plain_machine, tmp_path):
-    assert "--log-level=WARN" in lab.lab_options(tmp_path, [])
-    given = ["--IdentityProvider.token=mine"]
-    assert "--log-level=WARN" not in lab.lab_options(tmp_path, given)
-    plain_machine.setenv("JUPYTER_TOKEN", "mine")
-    assert "--log-level=WARN" not in lab.lab_options(tmp_path, [])
-
-
-def test_lessons_are_found_in_the_checkout_first(monkeypatch, tmp_path):
-    here = lab.find_lessons()
-    assert here is not None
-    assert (here.parent / "pyproject.toml").is_file()
-    # the same from any folder
-    monkeypatch.chdir(tmp_path)
-    assert lab.find_lessons() == here
-
-
-@pytest.mark.parametrize("place", ["notebooks", "."])
-def test_lessons_are_found_from_the_current_folder(monkeypatch, tmp_path, place):
-    # an installed package has no notebooks/ beside it
-    monkeypatch.setattr(lab, "__file__", str(tmp_path / "site" / "pkg" / "lab.py"))
-    lesson = tmp_path / "work" / place / "01_data.ipynb"
-    lesson.parent.mkdir(parents=True)
-    lesson.write_text("{}", encoding="utf-8")
-    monkeypatch.chdir(tmp_path / "work")
-    found = lab.find_lessons()
-    assert found is not None
-    assert found.samefile(lesson.parent)
-
-
-def test_without_lessons_the_message_says_what_to_do(monkeypatch, tmp_path, capsys):
-    monkeypatch.setattr(lab, "__file__", str(tmp_path / "site" / "pkg" / "lab.py"))
-    monkeypatch.chdir(tmp_path)
-    assert command_line.main(["lab"]) == 1
-    message = capsys.readouterr().err
-    assert "01_data.ipynb" in message
-    assert "change into its folder" in message
-
-
-def test_other_options_reach_jupyterlab(monkeypatch):
+@pytest.fixture
+def started(plain_machine, run):
+    """`started("lab --port=9000")` returns the options that JupyterLab is given."""
     seen = []
-    monkeypatch.setattr(command_line, "run_lab", lambda others: seen.append(others))
-    command_line.main(["lab", "--port", "9000", "--no-browser", "x.ipynb"])
-    assert seen == [["--port", "9000", "--no-browser", "x.ipynb"]]
+    plain_machine.setattr(LabApp, "launch_instance", lambda argv: seen.extend(argv))
+
+    def start(words):
+        seen.clear()
+        assert run(words)[0] == 0
+        return list(seen)
+
+    return start
 
 
-def test_help_shows_how_to_start(capsys):
-    with pytest.raises(SystemExit) as stop:
-        command_line.main(["lab", "--help"])
-    assert stop.value.code == 0
-    assert "python -m mnist_lessons lab --port 9000" in capsys.readouterr().out
+def test_lab_serves_the_pages_that_lessons_link_to_and_opens_lesson_1(started):
+    project = notebooks.find_lessons().parent
+    assert (project / "pyproject.toml").is_file()
+    assert started("lab") == [
+        f"--notebook-dir={project}",
+        "--LabApp.default_url=/lab/tree/notebooks/01_data.ipynb",
+        "-y",
+        "--log-level=WARN",
+    ]
 
 
-def free_port():
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return one.getsockname()[1]
+def test_typed_options_come_last_and_win(started):
+    # JupyterLab refuses to start when an option with one value comes twice
+    for words in ("--notebook-dir=/copies", "--notebook-dir /copies"):
+        options = started(f"lab {words} --port 9000 -y x.ipynb")
+        assert options[-len(words.split()) - 4 :] == [
+            *(*words.split(), "--port", "9000", "-y", "x.ipynb")
+        ]
+        assert len([o for o in options if o.startswith(("--notebook-dir", "-y"))]) == 2
+        assert "--LabApp.default_url=/lab/tree/01_data.ipynb" in options
 
 
-def wait_for_address(log, server, seconds=120):
-    """Return the address that the server prints, without and with its token."""
-    end = time.monotonic() + seconds
-    while time.monotonic() < end and server.poll() is None:
-        text = log.read_text(encoding="utf-8")
-        found = re.search(r"(http://127\.0\.0\.1:\d+)(/lab\S*)\?(token=\w+)", text)
-        if found:
-            return found.groups()
-        time.sleep(0.2)
-    pytest.fail(f"JupyterLab printed no address:\n{log.read_text(encoding='utf-8')}")
+def test_the_machine_decides_about_root_browser_and_log(plain_machine, tmp_path):
+    def has(option, *typed):
+        return option in lab.lab_options(tmp_path, list(typed))
+
+    assert not has("--allow-root")
+    assert not has("--no-browser")
+    assert not has("--log-level=WARN", "--IdentityProvider.token=mine")
+    plain_machine.setenv("JUPYTER_TOKEN", "mine")
+    assert not has("--log-level=WARN")
+    plain_machine.setattr(os, "geteuid", lambda: 0, raising=False)
+    assert has("--allow-root")
+    plain_machine.delattr(os, "geteuid")  # as on Windows
+    assert not has("--allow-root")
+    plain_machine.delenv("DISPLAY")
+    assert has("--no-browser")
+    for name in ("WAYLAND_DISPLAY", "BROWSER"):
+        plain_machine.setenv(name, "something")
+        assert not has("--no-browser")
+        plain_machine.delenv(name)
+    plain_machine.setattr(sys, "platform", "darwin")
+    assert not has("--no-browser")
+
+
+def test_lessons_are_found_in_the_checkout_or_close_by(monkeypatch, tmp_path, run):
+    here = notebooks.find_lessons()
+    monkeypatch.chdir(tmp_path)
+    assert notebooks.find_lessons() == here
+    # an installed package has no notebooks/ beside it
+    monkeypatch.setattr(notebooks, "__file__", str(tmp_path / "a" / "b" / "c.py"))
+    for command in ("lab", "projector", "slides 3", "handout 3"):
+        status, out, err = run(command)
+        assert (status, out) == (1, "")
+        assert "01_data.ipynb" in err
+        assert "change into its folder" in err
+    for folder in (tmp_path, tmp_path / "notebooks"):
+        folder.mkdir(exist_ok=True)
+        (folder / "01_data.ipynb").write_text("{}", encoding="utf-8")
+        assert notebooks.find_lessons().samefile(folder)
+
+
+def test_lessons_have_several_names():
+    for name in ("03", "3", "03_mlp", "03_mlp.ipynb", "notebooks/03_mlp.ipynb"):
+        assert [path.stem for path in notebooks.lessons_named(name)] == ["03_mlp"]
+    names = [path.stem for path in notebooks.lessons_named("all")]
+    assert names == sorted(names)
+    assert names[0] == "01_data"
+
+
+@pytest.mark.parametrize("command", ["slides", "projector", "handout 1"])
+def test_a_lesson_that_is_not_there_is_named_with_those_that_are(command, run):
+    for name in ("0", "003", "mlp", "03_cnn", "99"):
+        status, out, err = run(f"{command} {name}")
+        assert (status, out) == (1, "")
+        assert err.startswith(f"There is no lesson {name}. Give a number or a name: 01")
+        assert "05_tuning" in err
+
+
+def test_the_projector_has_settings_of_its_own(plain_machine, run):
+    seen = {}
+
+    def launch(argv):
+        seen.update(o.lstrip("-").split("=", 1) for o in argv if "=" in o)
+        settings = Path(seen["LabApp.user_settings_dir"]).rglob("*.*")
+        seen["files"] = {path.name for path in settings}
+
+    plain_machine.setattr(LabApp, "launch_instance", launch)
+    assert run("projector")[0] == 0
+    assert seen["LabApp.default_url"] == "/doc/tree/notebooks/01_data.ipynb"
+    assert run("projector 3 --port=9000")[0] == 0
+    opened = seen["LabApp.default_url"].removeprefix("/doc/tree/")
+    assert opened == "notebooks/03_mlp.ipynb"
+    assert (Path(seen["notebook-dir"]) / opened).is_file()
+    assert seen["port"] == "9000"
+    assert "themes.jupyterlab-settings" in seen["files"]
+    # they go with the server
+    assert not Path(seen["LabApp.user_settings_dir"]).exists()
 
 
 def test_a_real_server_opens_lesson_1_and_stops(tmp_path):
@@ -160,7 +154,7 @@ def test_a_real_server_opens_lesson_1_and_stops(tmp_path):
             command, cwd=tmp_path, env=environment, stdout=output, stderr=output
         )
     try:
-        host, path, token = wait_for_address(log, server)
+        host, path, token = address_in(log, server)
         assert path == "/lab/tree/notebooks/01_data.ipynb"
         page = urllib.request.urlopen(f"{host}{path}?{token}", timeout=120)
         assert b"jupyter-config-data" in page.read()
@@ -176,3 +170,20 @@ def test_a_real_server_opens_lesson_1_and_stops(tmp_path):
     finally:
         server.kill()
         server.wait()
+
+
+def free_port():
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return one.getsockname()[1]
+
+
+def address_in(log, server):
+    """Return the address that the server prints: host, path and token."""
+    end = time.monotonic() + 500  # beside much other work
+    while time.monotonic() < end and server.poll() is None:
+        text = log.read_text(encoding="utf-8")
+        if address := re.search(r"(http://127.0.0.1:\d+)(/lab\S*)\?(token=\w+)", text):
+            return address.groups()
+        time.sleep(0.2)
+    pytest.fail(f"JupyterLab printed no address:\n{log.read_text(encoding='utf-8')}")

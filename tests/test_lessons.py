@@ -11,8 +11,8 @@ import torch
 from lesson_cells import LESSONS, NOTEBOOKS, cells_of, code_of, every_lesson, prose_of
 
 from mnist_lessons import checks, evaluate, fit
-from mnist_lessons.teaching import lessons
-from mnist_lessons.teaching.exercises import exercises_of
+from mnist_lessons.teaching import notebooks as lessons
+from mnist_lessons.teaching.notebooks import exercises_of
 
 TAGS = {"setup", "exercise", "check", "live", "nbval-ignore-output"}
 WIDGET = "application/vnd.jupyter.widget-view+json"

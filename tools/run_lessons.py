@@ -15,7 +15,7 @@ from pathlib import Path
 import nbformat
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 
-from mnist_lessons.teaching.execution import execute, tidy
+from mnist_lessons.teaching.notebooks import execute, tidy
 
 NOTEBOOKS = Path(__file__).resolve().parent.parent / "notebooks"
 

@@ -5,8 +5,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from mnist_lessons.teaching.exercises import HandoutError
-from mnist_lessons.teaching.lessons import lessons_named
+from mnist_lessons.teaching.notebooks import LessonError, lessons_named
 
 HELP = """\
 Write what you give to a class, or take to the front, made from the lessons:
@@ -38,13 +37,12 @@ def run_handout(options: argparse.Namespace) -> int:
     targets = [*made.values(), *(sheets.values() if options.kind == "skeleton" else [])]
     for target in targets:
         if target.exists() and not options.force:
-            raise HandoutError(
+            raise LessonError(
                 f"{target} is there already, perhaps with changes of yours. Nothing "
                 "was written; --force replaces it, --out FOLDER writes elsewhere."
             )
     # here, because the import takes a second that the other commands need not wait for
-    from mnist_lessons.teaching.cues import cue_sheet
-    from mnist_lessons.teaching.handouts import convert, read_lesson
+    from mnist_lessons.teaching.handouts import convert, cue_sheet, read_lesson
 
     for path in lessons:
         if options.kind == "solved" and options.outputs:
@@ -52,8 +50,8 @@ def run_handout(options: argparse.Namespace) -> int:
         try:
             text = convert(path, options.kind, options.outputs)
             sheet = cue_sheet(read_lesson(path)) if options.kind == "skeleton" else ""
-        except HandoutError as error:
-            raise HandoutError(f"{path.name}: {error}.") from error
+        except LessonError as error:
+            raise LessonError(f"{path.name}: {error}.") from error
         made[path].write_text(text, encoding="utf-8")
         if sheet:  # before anything is printed, in case nobody reads that to its end
             sheets[path].write_text(sheet, encoding="utf-8")
@@ -67,15 +65,15 @@ def ready(folder: Path) -> None:
     """Make a folder if it is missing, and make sure that files can be written there.
 
     Raises:
-        HandoutError: if it is a file, or cannot be made or written to.
+        LessonError: if it is a file, or cannot be made or written to.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
         tempfile.TemporaryFile(dir=folder).close()
     except FileExistsError as error:
-        raise HandoutError(f"{folder} is a file; --out needs a folder.") from error
+        raise LessonError(f"{folder} is a file; --out needs a folder.") from error
     except OSError as error:
-        raise HandoutError(
+        raise LessonError(
             f"{folder.absolute()} cannot be written to ({error.strerror}); "
             "--out FOLDER writes elsewhere."
         ) from error

@@ -1,7 +1,6 @@
 """What `python -m mnist_lessons --help` and the --help of its commands say."""
 
 from mnist_lessons.commands import handout
-from mnist_lessons.teaching import lab, projector
 
 ABOUT = """\
 Deep learning on the MNIST digits, in notebooks and from the command line.
@@ -11,6 +10,20 @@ Deep learning on the MNIST digits, in notebooks and from the command line.
   python -m mnist_lessons predict digits.pth photo.jpg    what it reads in a photo
 
 Each command has its own --help."""
+
+LAB_HELP = """\
+Start JupyterLab on the lessons and open lesson 1.
+
+The address to open is printed, and your browser opens it by itself where there is one.
+Stop with Ctrl-C; what you changed in a notebook stays on disk once you save it."""
+
+LAB_EXAMPLES = """\
+Every other option goes to JupyterLab as it is (`jupyter lab --help` lists them):
+
+  python -m mnist_lessons lab --port 9000       if the usual port does not suit you
+  python -m mnist_lessons lab --no-browser      only print the address
+  python -m mnist_lessons lab --ip 0.0.0.0      in a container whose port is published
+"""
 
 TRAIN_HELP = """\
 Train a model on 50,000 digits and score it on the 10,000 validation digits.
@@ -104,13 +117,26 @@ examples:
   python -m mnist_lessons slides all --out lecture
 """
 
+PROJECTOR_HELP = """\
+Open one lesson in JupyterLab for a lecture: large type, no side bars, no status bar.
+
+It is the JupyterLab that you know, with sliders and drawing pad. Your own settings of
+JupyterLab stay as they are, and what you change in the lesson is stored only if you
+save it. Ctrl-C stops it."""
+
+PROJECTOR_EXAMPLES = """\
+examples:
+  python -m mnist_lessons projector 03
+  python -m mnist_lessons projector 03 --port=9000     other options go to JupyterLab
+"""
+
 # what follows the command, what it does in short, its description, and the end
 COMMANDS = {
     "lab": (
         "[options of JupyterLab]",
         "open the lessons in JupyterLab",
-        lab.HELP,
-        lab.EXAMPLES,
+        LAB_HELP,
+        LAB_EXAMPLES,
     ),
     "train": (
         "linear|mlp|cnn [options]",
@@ -151,7 +177,7 @@ COMMANDS = {
     "projector": (
         "[LESSON] [options of JupyterLab]",
         "open a lesson in large type, for a lecture",
-        projector.HELP,
-        projector.EXAMPLES,
+        PROJECTOR_HELP,
+        PROJECTOR_EXAMPLES,
     ),
 }

@@ -2,7 +2,7 @@
 
 import argparse
 
-from mnist_lessons.teaching.lessons import lessons_named
+from mnist_lessons.teaching.notebooks import lessons_named
 
 
 def run_slides(options: argparse.Namespace) -> int:
@@ -10,7 +10,7 @@ def run_slides(options: argparse.Namespace) -> int:
     # here, because the imports take a second that the other commands need not wait for
     import nbformat
 
-    from mnist_lessons.teaching.deck import make_deck
+    from mnist_lessons.teaching.slides import make_deck
 
     for path in lessons_named(options.lesson):
         deck = make_deck(nbformat.read(path, as_version=4), path.name)

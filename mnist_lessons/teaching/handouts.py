@@ -1,41 +1,33 @@
-"""What is done to a lesson to make a handout of it, step by step, with nbconvert."""
+"""Handouts: what is done to a lesson, step by step, and cue sheets for live coding."""
 
 import re
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
 import nbformat
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
-from nbconvert.exporters import NotebookExporter
-from nbconvert.preprocessors import ClearOutputPreprocessor
 from nbformat import NotebookNode
 
-from mnist_lessons.teaching.cues import cues_of, placeholder
-from mnist_lessons.teaching.execution import execute, tidy
-from mnist_lessons.teaching.exercises import SOLUTION, HandoutError, exercises_of
-
-Resources = dict[str, Any]
-Step = Callable[[NotebookNode, Resources], tuple[NotebookNode, Resources]]
+from mnist_lessons.teaching.notebooks import (
+    SOLUTION,
+    LessonError,
+    execute,
+    exercises_of,
+    picture_in,
+    read_lesson,
+    tags_of,
+    tidy,
+)
 
 BADGE = re.compile(
     r"^\[!\[.*colab-badge.*\]\(\S+/github/(\S+?)/notebooks/.*\)\n\n", re.M
 )
 LINK = re.compile(r"\]\((?:(\w+)\.ipynb(#[^)]*)?|\.\./([^)]+))\)")
-PROMISE = "hints and a solution are folded"
 TIMEOUT = 600  # seconds for one cell; the slowest takes ten on two cores
-
-
-def read_lesson(path: Path) -> NotebookNode:
-    """Read a notebook.
-
-    Raises:
-        HandoutError: if the file does not hold one.
-    """
-    try:
-        return nbformat.read(path, as_version=4)
-    except ValueError as error:
-        raise HandoutError("the file is damaged, or no notebook") from error
+HOW = (
+    'give it the metadata {"mnist_lessons": {"live": {"prompt": "what to type", '
+    '"minutes": 2}}}, as CONTRIBUTING.md says under Tags'
+)
 
 
 def convert(path: Path, kind: str, outputs: bool = True) -> str:
@@ -48,77 +40,129 @@ def convert(path: Path, kind: str, outputs: bool = True) -> str:
         outputs: Whether to keep the outputs. Without them nothing is executed.
 
     Raises:
-        HandoutError: if the lesson does not follow the rules of CONTRIBUTING.md, or if
+        LessonError: if the lesson does not follow the rules of CONTRIBUTING.md, or if
             it fails with its solutions.
     """
-    steps: dict[str, list[Step]] = {
-        "handout": [without_solutions],
-        "solved": [with_solutions, *[executed] * outputs],
-        "skeleton": [without_solutions, with_blanks],
-    }
-    last = [relinked, *[ClearOutputPreprocessor] * (not outputs or kind == "skeleton")]
-    exporter = NotebookExporter(preprocessors=[*steps[kind], *last])
-    resources = {"folder": path.parent, "kind": kind}
-    text, _ = exporter.from_notebook_node(read_lesson(path), resources)
-    return text
+    notebook = read_lesson(path)
+    exercises = exercises_of(notebook.cells)
+    if kind == "solved":
+        for exercise in exercises:
+            exercise.stub.source = exercise.solution
+        if outputs:
+            _run(notebook, path.parent)
+    else:
+        _remove_solutions(notebook)
+    if kind == "skeleton":
+        for cue in cues_of(notebook):
+            cue.cell.source = f"# Live: {cue.prompt}"
+    _relink(notebook, kind)
+    for cell in notebook.cells:
+        if cell.cell_type == "code" and (kind == "skeleton" or not outputs):
+            cell.update(outputs=[], execution_count=None)
+    return nbformat.writes(notebook) + "\n"
 
 
-def without_solutions(nb: NotebookNode, resources: Resources) -> tuple:
+def _remove_solutions(notebook: NotebookNode) -> None:
     """Take the folded solutions out; the hints and the checks stay."""
-    # it complains of a solution in an unusual place, which would not be found below
-    exercises_of(nb.cells)
-    for cell in nb.cells:
+    for cell in notebook.cells:
         if cell.cell_type == "markdown" and SOLUTION.search(cell.source):
             cell.source = SOLUTION.sub("", cell.source).rstrip()
-    nb.cells[0].source = nb.cells[0].source.replace(PROMISE, "hints are folded")
-    return nb, resources
+    first = notebook.cells[0]
+    first.source = first.source.replace("hints and a solution are", "hints are")
 
 
-def with_solutions(nb: NotebookNode, resources: Resources) -> tuple:
-    """Put each solution into the cell that asks for it."""
-    for exercise in exercises_of(nb.cells):
-        exercise.stub.source = exercise.solution
-    return nb, resources
-
-
-def with_blanks(nb: NotebookNode, resources: Resources) -> tuple:
-    """Leave of each live cell one comment, which says what to type."""
-    for cue in cues_of(nb):
-        cue.cell.source = placeholder(cue)
-    return nb, resources
-
-
-def executed(nb: NotebookNode, resources: Resources) -> tuple:
-    """Run the notebook where the lesson lies."""
+def _run(notebook: NotebookNode, folder: Path) -> None:
     try:
-        execute(nb, resources["folder"], TIMEOUT)
+        execute(notebook, folder, TIMEOUT)
     except CellExecutionError as error:
         reason = f"{error.ename}: {error.evalue}".splitlines()[0]
-        raise HandoutError(f"a cell fails with {reason}") from error
-    except CellTimeoutError as error:
-        raise HandoutError(f"a cell took longer than {TIMEOUT} seconds") from error
-    except DeadKernelError as error:
-        raise HandoutError("Python died while running it") from error
-    tidy(nb)
-    return nb, resources
+        raise LessonError(f"a cell fails with {reason}") from error
+    except (CellTimeoutError, DeadKernelError) as error:
+        raise LessonError(
+            f"Python died while running it, or took over {TIMEOUT} seconds for a cell"
+        ) from error
+    tidy(notebook)
 
 
-def relinked(nb: NotebookNode, resources: Resources) -> tuple:
+def _relink(notebook: NotebookNode, kind: str) -> None:
     """Make the links work where the rest of the project is missing.
 
     A link to a lesson then leads to the same kind of file, and one to the project's
     other files to its home page. The badge goes: it would open the lesson itself.
     """
-    badge = BADGE.search(nb.cells[0].source)
+    badge = BADGE.search(notebook.cells[0].source)
     home = f"https://github.com/{badge[1]}/" if badge else "../"
 
     def elsewhere(link: re.Match[str]) -> str:
-        lesson, anchor = link[1], link[2] or ""
-        if lesson:
-            return f"]({lesson}_{resources['kind']}.ipynb{anchor})"
-        return f"]({home}{link[3]})"
+        lesson, anchor, file = link.groups("")
+        return f"]({f'{lesson}_{kind}.ipynb{anchor}' if lesson else home + file})"
 
-    for cell in nb.cells:
+    for cell in notebook.cells:
         if cell.cell_type == "markdown":
             cell.source = LINK.sub(elsewhere, BADGE.sub("", cell.source))
-    return nb, resources
+
+
+class Cue(NamedTuple):
+    """What a lecturer has to know about one cell that is typed live."""
+
+    cell: NotebookNode
+    section: str
+    prompt: str
+    minutes: int
+
+
+def cues_of(notebook: NotebookNode) -> list[Cue]:
+    """Return the cells tagged `live` in their order; there must be some."""
+    cues, section = [], ""
+    for cell in notebook.cells:
+        if cell.cell_type == "markdown":
+            section = [section, *re.findall(r"^## (.+)$", cell.source, re.M)][-1]
+        elif "live" in tags_of(cell):
+            live = cell.metadata.get("mnist_lessons", {}).get("live", {})
+            if not {"prompt", "minutes"} <= set(live):
+                raise LessonError(f"cell {cell.id} is tagged live, but {HOW}")
+            cues.append(Cue(cell, section, live["prompt"], live["minutes"]))
+    if not cues:
+        raise LessonError(f"no cell is tagged live; choose one, and {HOW}")
+    return cues
+
+
+def cue_sheet(notebook: NotebookNode) -> str:
+    """Return Markdown that says for each live cell what to type and what comes out.
+
+    The expected output is the one that the lesson stores, so it is never older.
+    """
+    cues = cues_of(notebook)
+    title = notebook.cells[0].source.splitlines()[0].removeprefix("# ")
+    total = sum(cue.minutes for cue in cues)
+    parts = [
+        f"# Cue sheet for {title}",
+        f"{len(cues)} cells to type live, {total} minutes in all for typing two "
+        "characters a second and for running; what you say comes on top. Run the other "
+        "cells as they are, in their order. Do not leave out an import, as later cells "
+        "may need it; a line with `assert` you can leave out.",
+    ]
+    for number, cue in enumerate(cues, 1):
+        minutes = f"{cue.minutes} minute{'s' * (cue.minutes != 1)}"
+        varies = " (or close to it, as this varies from run to run)"
+        if "nbval-ignore-output" not in tags_of(cue.cell):
+            varies = ""
+        parts += [
+            f"## Cue {number}: {cue.prompt}",
+            f"Section {cue.section} ({minutes}). Type:",
+            f"```python\n{cue.cell.source}\n```",
+            f"Expect{varies}:",
+            f"```text\n{expected(cue.cell)}\n```",
+        ]
+    return "\n\n".join(parts) + "\n"
+
+
+def expected(cell: NotebookNode) -> str:
+    """Return a cell's stored output as text: what it printed, pictures in words."""
+    texts = []
+    for output in cell.outputs:
+        if picture := picture_in(output):
+            texts.append(f"picture: {picture.alt}")
+        else:
+            texts.append(output.get("text") or output.data.get("text/plain", ""))
+    return "\n".join(text.strip("\n") for text in texts) or "no output"

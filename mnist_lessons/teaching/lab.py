@@ -1,37 +1,38 @@
-"""Opening the lessons in JupyterLab: `python -m mnist_lessons lab`."""
+"""Opening the lessons in JupyterLab, on a laptop or for a projector."""
 
+import json
 import os
 import sys
+import tempfile
 from pathlib import Path
+from typing import Any
 
-FIRST_LESSON = "01_data.ipynb"
-NO_LESSONS = (
-    f"Found no {FIRST_LESSON}. The lessons lie in the folder notebooks/ of the "
-    "project, not in the installed package.\nGet the project as its README "
-    "says, change into its folder (cd mnist-lessons) and run this again."
-)
+from mnist_lessons.teaching.notebooks import FIRST_LESSON, find_lessons, lessons_named
 
-HELP = """\
-Start JupyterLab on the lessons and open lesson 1.
-
-The address to open is printed, and your browser opens it by itself where there is one.
-Stop with Ctrl-C; what you changed in a notebook stays on disk once you save it."""
-
-EXAMPLES = """\
-Every other option goes to JupyterLab as it is (`jupyter lab --help` lists them):
-
-  python -m mnist_lessons lab --port 9000       if the usual port does not suit you
-  python -m mnist_lessons lab --no-browser      only print the address
-  python -m mnist_lessons lab --ip 0.0.0.0      in a container whose port is published
-"""
+# for a projector: JupyterLab's own settings, by plugin; sizes are for 1280 x 720
+SETTINGS: dict[str, dict[str, Any]] = {
+    "apputils-extension/themes": {
+        "theme": "JupyterLab Light",
+        "overrides": {
+            "code-font-size": "20px",
+            "content-font-size1": "21px",
+            "ui-font-size1": "17px",
+        },
+    },
+    "apputils-extension/notification": {"fetchNews": "false", "checkForUpdates": False},
+    "docmanager-extension/plugin": {"autosave": False},
+    "statusbar-extension/plugin": {"visible": False},
+}
+SIDE = {"collapsed": True, "visible": False}
+WORKSPACE = {
+    "data": {"layout-restorer:data": {"left": SIDE, "right": SIDE}},
+    "metadata": {"id": "default"},
+}
 
 
 def run_lab(options: list[str]) -> int:
     """Start JupyterLab in this process; it returns when the server is stopped."""
     folder = find_lessons()
-    if folder is None:
-        print(NO_LESSONS, file=sys.stderr)
-        return 1
     # here, because the import takes a second that --help need not wait for
     from jupyterlab.labapp import LabApp  # type: ignore[import-untyped]
 
@@ -40,13 +41,29 @@ def run_lab(options: list[str]) -> int:
     return 0
 
 
-def find_lessons() -> Path | None:
-    """Return the folder with the lessons: the checkout's own, else one close by."""
-    checkout = Path(__file__).resolve().parents[2]
-    for folder in (checkout / "notebooks", Path.cwd() / "notebooks", Path.cwd()):
-        if (folder / FIRST_LESSON).is_file():
-            return folder
-    return None
+def lab_options(folder: Path, options: list[str]) -> list[str]:
+    """Return options that make JupyterLab start without questions, then those typed.
+
+    Where both name the same option, the typed one counts.
+    """
+    typed = {option.split("=")[0] for option in options}
+    # another folder is taken to hold copies of the lessons themselves
+    root = folder if "--notebook-dir" in typed else served_folder(folder)
+    lesson = (folder / FIRST_LESSON).relative_to(root).as_posix()
+    defaults = [
+        f"--notebook-dir={root}",
+        f"--LabApp.default_url=/lab/tree/{lesson}",
+        "-y",  # Ctrl-C stops the server without asking
+    ]
+    if hasattr(os, "geteuid") and os.geteuid() == 0:
+        defaults.append("--allow-root")  # in a container; JupyterLab refuses otherwise
+    if not has_display():
+        defaults.append("--no-browser")  # else a text browser takes over the terminal
+    # JupyterLab prints the address on its own line only if it made the token; with
+    # another token the address stands in the log, which is then needed
+    if "JUPYTER_TOKEN" not in os.environ and not any("token" in o for o in options):
+        defaults.append("--log-level=WARN")
+    return [o for o in defaults if o.split("=")[0] not in typed] + options
 
 
 def served_folder(lessons: Path) -> Path:
@@ -58,31 +75,6 @@ def served_folder(lessons: Path) -> Path:
     return project if (project / "docs" / "glossary.md").is_file() else lessons
 
 
-def lab_options(folder: Path, given: list[str]) -> list[str]:
-    """Return options that make JupyterLab start without questions, then the given ones.
-
-    Where both name the same option, the given one counts.
-    """
-    names = {option.split("=")[0] for option in given}
-    # another folder is taken to hold copies of the lessons themselves
-    root = folder if "--notebook-dir" in names else served_folder(folder)
-    lesson = (folder / FIRST_LESSON).relative_to(root).as_posix()
-    ours = [
-        f"--notebook-dir={root}",
-        f"--LabApp.default_url=/lab/tree/{lesson}",
-        "-y",  # Ctrl-C stops the server without asking
-    ]
-    if hasattr(os, "geteuid") and os.geteuid() == 0:
-        ours.append("--allow-root")  # in a container; JupyterLab refuses otherwise
-    if not has_display():
-        ours.append("--no-browser")  # else a text browser takes over the terminal
-    # JupyterLab prints the address on its own line only if it made the token; with
-    # another token the address stands in the log, which is then needed
-    if "JUPYTER_TOKEN" not in os.environ and not any("token" in o for o in given):
-        ours.append("--log-level=WARN")
-    return [option for option in ours if option.split("=")[0] not in names] + given
-
-
 def has_display() -> bool:
     """Tell whether a browser can show itself; only on Linux may there be no screen.
 
@@ -91,3 +83,33 @@ def has_display() -> bool:
     """
     names = ("DISPLAY", "WAYLAND_DISPLAY", "BROWSER")
     return sys.platform != "linux" or any(os.environ.get(name) for name in names)
+
+
+def run_projector(lesson: str, options: list[str]) -> int:
+    """Open one lesson in large type, without side bars, until the server is stopped.
+
+    Settings and workspace lie in a folder of their own that goes with the server, so
+    those of the user stay as they are. `options` are JupyterLab's.
+    """
+    notebook = lessons_named(lesson)[0]
+    with tempfile.TemporaryDirectory() as folder:
+        return run_lab(projector_options(notebook, Path(folder)) + options)
+
+
+def projector_options(notebook: Path, folder: Path) -> list[str]:
+    """Write settings and workspace into the folder; return options that use them."""
+    # with JupyterLab, so that --help need not wait for it
+    from jupyterlab_server.workspaces_handler import WorkspacesManager
+
+    lesson = notebook.relative_to(served_folder(notebook.parent)).as_posix()
+    settings, workspaces = folder / "settings", folder / "workspaces"
+    for plugin, values in SETTINGS.items():
+        file = settings / "@jupyterlab" / f"{plugin}.jupyterlab-settings"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(json.dumps(values), encoding="utf-8")
+    WorkspacesManager(str(workspaces)).save("default", json.dumps(WORKSPACE))
+    return [
+        f"--LabApp.default_url=/doc/tree/{lesson}",  # /doc: one document
+        f"--LabApp.user_settings_dir={settings}",
+        f"--LabApp.workspaces_dir={workspaces}",
+    ]

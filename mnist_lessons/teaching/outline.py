@@ -1,20 +1,29 @@
 """A lesson cut into slides: what is on each, and what its speaker reads.
 
+The `slide_type` that the notebook stores says of a cell whether it is shown ("skip" is
+not), only for the speaker ("notes"), or may go on the slide before ("fragment", "-").
+
 Sizes are in pixels of a slide of 1280 x 720. They only decide what is put together; the
 page itself measures, and sets type as large as there is room for (`deck.html.j2`).
 """
 
 import base64
+import io
 import math
-import struct
+import re
 from dataclasses import dataclass, field
 from typing import Any
 
 from nbformat import NotebookNode
+from PIL import Image
 
-from mnist_lessons.teaching.execution import picture_in
+from mnist_lessons.teaching.notebooks import LessonError, picture_in, tags_of
 from mnist_lessons.teaching.prose import Item, Part, parts_of
-from mnist_lessons.teaching.rules import type_of
+
+TYPES = ("slide", "subslide", "fragment", "notes", "skip", "-")
+SKIPPED_TAGS = {"setup", "exercise", "check"}
+PREDICTIONS = re.compile(r"^predictions\.\w+\(", re.MULTILINE)
+TALLY = "predictions.tally("
 
 ROOM = 570  # height below the title
 WIDTH = 1160
@@ -24,26 +33,27 @@ LARGER = 1.25  # a picture is at least so much larger than in the notebook ...
 TALLEST = 450  # ... as long as that leaves room for a sentence below it
 MOST_LINES = 24  # of code, set as small as it may be
 RESULTS = {"source", "output", "picture", "html"}
-TALLY = "predictions.tally("
+
+
+def type_of(cell: NotebookNode) -> str:
+    """Return what the notebook says about a cell; by rule, where it says nothing."""
+    stored = cell.metadata.get("slideshow", {}).get("slide_type")
+    if stored in TYPES:
+        return stored
+    # the buttons are for one reader, and without a kernel they are only a line
+    left_out = SKIPPED_TAGS & set(tags_of(cell)) or PREDICTIONS.search(cell.source)
+    return "skip" if left_out or cell.cell_type == "raw" else "subslide"
 
 
 @dataclass
 class Block:
-    """One thing on a slide.
+    """One thing on a slide."""
 
-    Attributes:
-        kind: a kind of `prose.Item`, or "source", "output", "picture", "html".
-        text: Markdown, code, printed text, a picture as base64, or HTML.
-        alt: what a picture shows, in words.
-        size: width and height that a picture has in the notebook.
-        later: whether it appears with the next press of a key.
-    """
-
-    kind: str
-    text: str
-    alt: str = ""
-    size: tuple[int, int] = (0, 0)
-    later: bool = False
+    kind: str  # a kind of `prose.Item`, or "source", "output", "picture", "html"
+    text: str  # Markdown, code, printed text, a picture as base64, or HTML
+    alt: str = ""  # what a picture shows, in words
+    size: tuple[int, int] = (0, 0)  # width and height of a picture in the notebook
+    later: bool = False  # whether it appears with the next press of a key
 
     @property
     def height(self) -> int:
@@ -68,31 +78,18 @@ class Block:
 
 @dataclass
 class Slide:
-    """One slide.
+    """One slide."""
 
-    Attributes:
-        title: the heading, as Markdown.
-        level: 1 for the lesson's title, 2 for a section, 3 for what is below it.
-        opens: whether it starts a column of slides, as sections do.
-        blocks: what is on it.
-        notes: what the speaker sees, as Markdown.
-    """
-
-    title: str
-    level: int
-    opens: bool = False
+    title: str  # the heading, as Markdown
+    level: int  # 1 for the lesson's title, 2 for a section, 3 for what is below it
+    opens: bool = False  # whether it starts a column of slides, as sections do
     blocks: list[Block] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)  # for the speaker, as Markdown
 
     @property
     def is_prose(self) -> bool:
         """Whether there is nothing but prose on it, which is then set larger."""
         return not any(block.kind in RESULTS for block in self.blocks)
-
-    @property
-    def is_bare(self) -> bool:
-        """Whether it is a section's title and nothing else."""
-        return self.opens and self.level == 2 and not self.blocks
 
     def has_room(self, *blocks: Block) -> bool:
         """Tell whether the blocks fit below what is there."""
@@ -100,11 +97,7 @@ class Slide:
 
 
 def outline(notebook: NotebookNode) -> list[Slide]:
-    """Return the slides of a lesson, in order.
-
-    Raises:
-        ValueError: if no cell is to be shown.
-    """
+    """Return the slides of a lesson in order; a `LessonError` says there are none."""
     slides: list[Slide] = []
     tallied = False
     for cell in notebook.cells:
@@ -124,7 +117,7 @@ def outline(notebook: NotebookNode) -> list[Slide]:
                 _add_prose(slides, part)
         tallied = False
     if not slides:
-        raise ValueError("every cell is skipped or only for the speaker")
+        raise LessonError("every cell is skipped or only for the speaker")
     slides[0].opens = True
     return slides
 
@@ -132,69 +125,66 @@ def outline(notebook: NotebookNode) -> list[Slide]:
 def _next(slides: list[Slide]) -> Slide:
     """Add a slide that goes on with the same heading, and return it."""
     before = slides[-1] if slides else Slide("", 2)
-    slides.append(Slide(before.title, before.level if before.level > 1 else 2))
+    slides.append(Slide(before.title, max(before.level, 2)))
     return slides[-1]
 
 
 def _add_prose(slides: list[Slide], part: Part) -> None:
     items = part.items
-    if part.level > 2 and items and slides and slides[-1].is_bare:
+    last = slides[-1] if slides else None
+    only_a_title = last and last.opens and last.level == 2 and not last.blocks
+    if part.level > 2 and items and only_a_title:
         items = [Item("words", f"**{part.heading}**"), *items]
     elif part.heading and (items or part.level <= 2):
         slides.append(Slide(part.heading, part.level, part.level <= 2))
     elif not slides:
         _next(slides)
     noted = slides[-1]
-    after = not part.heading and _shows_a_result(noted)
+    is_comment = not part.heading and noted.blocks and noted.blocks[-1].kind in RESULTS
     for item in items:
         slide = slides[-1]
-        block = Block(item.kind, item.text, later=after and slide is noted)
+        block = Block(item.kind, item.text, later=bool(is_comment and slide is noted))
         if part.level == 1 and item.kind == "list":
             slide = _next(slides)
             slide.title = "You will be able to"
-        elif not _goes_there(slide, item, block):
+        elif not _takes(slide, block):
             slide = _next(slides)
-            block.later = block.later and _has_code_and_picture(noted)
-            block.later = block.later and slide.has_room(noted.blocks[-1], block)
+            kinds = [shown.kind for shown in noted.blocks]
+            block.later = (
+                block.later
+                and "source" in kinds
+                and kinds[-1] == "picture"
+                and slide.has_room(noted.blocks[-1], block)
+            )
             if block.later:  # the picture goes with what is said about it
                 slide.blocks.append(noted.blocks.pop())
         slide.blocks.append(block)
-    if not part.heading and not after and part.items:
+    if not part.heading and not is_comment and part.items:
         noted = slides[-1]
     noted.notes.append(part.notes)
 
 
-def _shows_a_result(slide: Slide) -> bool:
-    return bool(slide.blocks) and slide.blocks[-1].kind in RESULTS
-
-
-def _has_code_and_picture(slide: Slide) -> bool:
-    kinds = [block.kind for block in slide.blocks]
-    return "source" in kinds and kinds[-1] == "picture"
-
-
-def _goes_there(slide: Slide, item: Item, block: Block) -> bool:
+def _takes(slide: Slide, block: Block) -> bool:
     """Tell whether a piece of prose may stand on a slide, and finds room there."""
-    kinds = [there.kind for there in slide.blocks]
-    alone = item.kind in {"question", "table"} and kinds
-    later = any(there.later for there in slide.blocks)
-    ended = "question" in kinds or (later and item.kind != "words")
-    return not alone and not ended and slide.has_room(block)
+    if any(shown.kind == "question" for shown in slide.blocks):
+        return False
+    if block.kind in {"question", "table"} and slide.blocks:
+        return False
+    if block.kind != "words" and any(shown.later for shown in slide.blocks):
+        return False
+    return slide.has_room(block)
 
 
 def _add_code(slides: list[Slide], cell: NotebookNode, kind: str) -> None:
-    results = [block for output in cell.outputs for block in _results_of(output)]
-    pieces = _pieces_of(cell.source.strip("\n"))
-    blocks = [*(Block("source", piece) for piece in pieces), *results]
+    blocks = [Block("source", piece) for piece in _pieces_of(cell.source.strip("\n"))]
+    blocks += [block for output in cell.outputs for block in _results_of(output)]
     continues = kind in {"-", "fragment"} and slides and slides[-1].has_room(*blocks)
     slide = slides[-1] if continues else _next(slides)
-    if slide.has_room(*blocks):
-        slide.blocks += blocks
-        return
+    together = slide.has_room(*blocks)
     for block in blocks:
-        # code and its picture apart, so that both are large; printed text goes with
-        # either
-        if slide.blocks and not slide.has_room(block):
+        # else code and its picture are apart, so that both are large; printed text goes
+        # with either
+        if slide.blocks and not together and not slide.has_room(block):
             slide = _next(slides)
         slide.blocks.append(block)
 
@@ -214,21 +204,10 @@ def _results_of(output: Any) -> list[Block]:
     """Return what a cell's output shows: a picture, a table, or printed text."""
     if output.output_type == "stream":
         return [Block("output", output.text.strip("\n"))]
-    data = output.get("data", {})
     if picture := picture_in(output):
-        width, height = _pixels(picture.png)
+        width, height = Image.open(io.BytesIO(base64.b64decode(picture.png))).size
         size = (picture.width, round(picture.width * height / width))
         return [Block("picture", picture.png, picture.alt, size)]
-    if "text/markdown" in data:
-        return [Block("table", "".join(data["text/markdown"]))]
-    if "text/html" in data:
-        return [Block("html", "".join(data["text/html"]))]
-    if "text/plain" in data:
-        return [Block("output", "".join(data["text/plain"]))]
-    return []
-
-
-def _pixels(png: str) -> tuple[int, int]:
-    """Return width and height of a PNG file, from its header."""
-    width, height = struct.unpack(">II", base64.b64decode(png[:32])[16:24])
-    return width, height
+    data = output.get("data", {})
+    kinds = {"text/markdown": "table", "text/html": "html", "text/plain": "output"}
+    return [Block(kinds[kind], data[kind]) for kind in kinds if kind in data][:1]

@@ -1,10 +1,11 @@
 """What of a lesson's prose is shown on a slide; the speaker's notes have all of it."""
 
 import re
-from dataclasses import dataclass
+from typing import NamedTuple
 
-from mnist_lessons.teaching.rules import FENCE, FOLD, HEADING
-
+HEADING = re.compile(r"^(#{1,6}) +(.+?) *$", re.MULTILINE)
+FOLD = re.compile(r"<details>.*?</details>", re.DOTALL)
+FENCE = re.compile(r"^```.*?^```$", re.DOTALL | re.MULTILINE)
 # between two sentences: after . ? ! and perhaps a closing mark, before a capital
 SENTENCE_END = re.compile(
     r"(?:(?<=[.?!])|(?<=[.?!][)\"*])|(?<=[.?!]\*\*))(?<! al\.)(?<! [A-Z]\.)\s+"
@@ -21,43 +22,32 @@ WORDS_OF_A_POINT = 30  # of a list
 SHORT = 5  # words: such a sentence says little alone
 
 
-@dataclass
-class Item:
-    """A piece of prose that is shown.
+class Item(NamedTuple):
+    """A piece of prose that is shown, as Markdown."""
 
-    Attributes:
-        kind: "words", "list", "formula", "question", "table" or "code".
-        text: its Markdown.
-    """
-
-    kind: str
+    kind: str  # "words", "list", "formula", "question", "table" or "code"
     text: str
 
 
-@dataclass
-class Part:
-    """A heading with the prose below it, or the prose above a cell's first heading.
+class Part(NamedTuple):
+    """A heading with the prose below it, or the prose above a cell's first heading."""
 
-    Attributes:
-        heading: without its marks; "" if there is none.
-        level: 1 to 6, or 0 if there is no heading.
-        items: what is shown.
-        notes: the whole text, for the speaker.
-    """
+    heading: str  # without its marks; "" if there is none
+    level: int  # 1 to 6, or 0 if there is no heading
+    items: list[Item]  # what is shown
+    notes: str  # the whole text, for the speaker
 
-    heading: str
-    level: int
-    items: list[Item]
-    notes: str
+
+def blanked(source: str) -> str:
+    """Blank out fences and folds: what stands in them is no heading."""
+    for hidden in (FOLD, FENCE):
+        source = hidden.sub(lambda text: re.sub(r"[^\n]", " ", text[0]), source)
+    return source
 
 
 def parts_of(source: str) -> list[Part]:
     """Cut a Markdown cell at its headings, and choose what is shown of each part."""
-    # what stands in a fence or a fold is no heading, so there it is blanked out
-    blank = source
-    for hidden in (FOLD, FENCE):
-        blank = hidden.sub(lambda found: re.sub(r"[^\n]", " ", found[0]), blank)
-    heads = list(HEADING.finditer(blank))
+    heads = list(HEADING.finditer(blanked(source)))
     ends = [head.start() for head in heads] + [len(source)]
     parts = [_part("", 0, source[: ends[0]])] if source[: ends[0]].strip() else []
     for head, end in zip(heads, ends[1:], strict=True):
@@ -67,31 +57,23 @@ def parts_of(source: str) -> list[Part]:
 
 def _part(heading: str, level: int, text: str) -> Part:
     text = text.strip()
-    if level == 1:
-        return Part(heading, level, _opening(text), text)
-    if heading == "Further reading":
-        return Part(heading, level, [], text)
     plain = LINK.sub(r"\1", FOLD.sub("", text))
-    if heading == "Recap":
-        recap = "\n".join(f"- {said}" for said in sentences(_blocks(plain)[0]))
-        return Part(heading, level, [Item("list", recap)], text)
-    limit = WORDS_OF_A_TASK if TASK.match(heading) else WORDS_SHOWN
-    return Part(heading, level, _choose(plain, limit), text)
+    if level == 1:
+        items = [Item("words", promise) for promise in _blocks(plain)[:1]]
+        if goals := GOALS.search(text):
+            items.append(Item("list", "- " + goals[1].replace(", ", "\n- ")))
+    elif heading == "Further reading":
+        items = []
+    elif heading == "Recap":
+        items = [Item("list", "- " + "\n- ".join(sentences(_blocks(plain)[0])))]
+    else:
+        items = _choose(plain, bool(TASK.match(heading)))
+    return Part(heading, level, items, text)
 
 
-def _opening(text: str) -> list[Item]:
-    """The lesson's promise, and its goals as a list."""
-    promise = next(iter(_blocks(LINK.sub(r"\1", text))), "")
-    items = [Item("words", promise)] if promise else []
-    if goals := GOALS.search(text):
-        rows = goals[1].split(", ")
-        items.append(Item("list", "\n".join(f"- {goal}" for goal in rows)))
-    return items
-
-
-def _choose(text: str, limit: int) -> list[Item]:
+def _choose(text: str, is_task: bool) -> list[Item]:
     items: list[Item] = []
-    words = 0
+    words_left = WORDS_OF_A_TASK if is_task else WORDS_SHOWN
     for number, block in enumerate(_blocks(text)):
         if block.startswith("$$"):
             _append(items, "formula", block)
@@ -102,13 +84,20 @@ def _choose(text: str, limit: int) -> list[Item]:
         elif block.startswith("```"):
             items.append(Item("code", block))
         elif re.match(r"- |\d\. ", block):
-            points = re.split(r"\n(?=- |\d+\. )", block)
-            short = [" ".join(_key(p, WORDS_OF_A_POINT, False)) for p in points]
-            _append(items, "list", "\n".join(short))
-        elif chosen := _key(block, limit - words, number > 0 and limit == WORDS_SHOWN):
-            said = " ".join(chosen)
-            words += len(said.split())
-            items.append(Item("words", said))
+            points = map(sentences, re.split(r"\n(?=- |\d+\. )", block))
+            shown = [_that_fit(_opening_and_terms(p), WORDS_OF_A_POINT) for p in points]
+            _append(items, "list", "\n".join(shown))
+        else:
+            shown = [s for s in sentences(block) if not s.startswith("(")]
+            if is_task or number == 0:
+                # a task is shown whole as long as it leaves room for what comes after
+                if words_left <= WORDS_SHOWN:
+                    shown = _opening_and_terms(shown)
+            else:
+                shown = [sentence for sentence in shown if BOLD.search(sentence)]
+            if words := _that_fit(shown, words_left):
+                words_left -= len(words.split())
+                items.append(Item("words", words))
     return items
 
 
@@ -119,44 +108,39 @@ def _append(items: list[Item], kind: str, text: str) -> None:
     items.append(Item(kind, text))
 
 
+def _opening_and_terms(paragraph: list[str]) -> list[str]:
+    """Return the first sentence, or two, and those with a new term, which is bold."""
+    first = paragraph[0] if paragraph else ""
+    # an answer needs its reason, and "It does." what comes after
+    needs_next = re.match(r"\*\*[A-E]\b", first) or len(first.split()) <= SHORT
+    opening = 2 if needs_next else 1
+    terms = [sentence for sentence in paragraph[opening:] if BOLD.search(sentence)]
+    return paragraph[:opening] + terms
+
+
+def _that_fit(wanted: list[str], words: int) -> str:
+    """Join the sentences for which there are words enough; the first always fits."""
+    chosen: list[str] = []
+    for sentence in wanted if words > 0 else []:
+        if not chosen or len(" ".join([*chosen, sentence]).split()) <= words:
+            chosen.append(sentence)
+    return " ".join(chosen)
+
+
 def _blocks(text: str) -> list[str]:
     """Cut at blank lines, and around formulas that stand on lines of their own."""
-    text = FORMULA.sub(lambda found: f"\n\n{found[0]}\n\n", text)
-    fences: list[str] = []
-
-    def keep(found: re.Match[str]) -> str:
-        fences.append(found[0])
-        return f"\0{len(fences) - 1}\0"
-
-    blocks = re.split(r"\n\s*\n", FENCE.sub(keep, text))
-    whole = [re.sub("\0(\\d+)\0", lambda n: fences[int(n[1])], b) for b in blocks]
-    return [b.strip() for b in whole if b.strip(" \n.,")]
+    text = FORMULA.sub(lambda formula: f"\n\n{formula[0]}\n\n", text)
+    text = FENCE.sub(lambda code: code[0].replace("\n", "\0"), text)  # keep it whole
+    blocks = re.split(r"\n\s*\n", text)
+    return [b.replace("\0", "\n").strip() for b in blocks if b.strip(" \n.,")]
 
 
 def sentences(paragraph: str) -> list[str]:
     """Cut into sentences; one that is all bold ("**B.**") goes with the next."""
-    found: list[str] = []
+    cut: list[str] = []
     for piece in SENTENCE_END.split(" ".join(paragraph.split())):
-        if found and BOLD.fullmatch(found[-1]):
-            found[-1] += f" {piece}"
+        if cut and BOLD.fullmatch(cut[-1]):
+            cut[-1] += f" {piece}"
         else:
-            found.append(piece)
-    return found
-
-
-def _key(paragraph: str, limit: int, only_bold: bool) -> list[str]:
-    """Return the first sentence and those with a new term, as far as words allow."""
-    said = [s for s in sentences(paragraph) if not s.startswith("(")]
-    # an answer needs its reason, and "It does." what comes after
-    opening = 2 if re.match(r"\*\*[A-E]\b", paragraph) else 1
-    opening = 2 if said and len(said[0].split()) <= SHORT else opening
-    if limit > WORDS_SHOWN:
-        opening = len(said)
-    chosen: list[str] = []
-    for number, sentence in enumerate(said):
-        new_term = bool(BOLD.search(sentence))
-        wanted = new_term or (number < opening and not only_bold)
-        words = sum(len(one.split()) for one in [*chosen, sentence])
-        if wanted and limit > 0 and (not chosen or words <= limit):
-            chosen.append(sentence)
-    return chosen
+            cut.append(piece)
+    return cut

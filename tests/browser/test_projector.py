@@ -4,7 +4,7 @@ import nbformat
 import pytest
 
 from browser.server import Lab
-from mnist_lessons.teaching.projector import projector_options
+from mnist_lessons.teaching.lab import projector_options
 
 SLIDER = """\
 from ipywidgets import IntSlider, Label, VBox
