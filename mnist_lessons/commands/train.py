@@ -115,17 +115,17 @@ def run(options: argparse.Namespace) -> int:
     """Train a new model, score it on the validation digits, and save it."""
     if distributed.processes() == 1:
         options.device = options.device or pick_device()
-        return train(options, load_mnist, fit)
+        return train_model(options, load_mnist, fit)
     # torchrun started several processes, and this is one of them
     distributed.share_of(options.batch_size)  # complains before anything is loaded
     options.device = distributed.own_device(options.device)
     load = functools.partial(distributed.run_on_all, load_mnist)
     learn = functools.partial(distributed.fit_distributed, seed=options.seed)
     with distributed.process_group(options.device):
-        return train(options, load, learn)
+        return train_model(options, load, learn)
 
 
-def train(options: argparse.Namespace, load: Callable, learn: Callable) -> int:
+def train_model(options: argparse.Namespace, load: Callable, learn: Callable) -> int:
     """Train with the given ways to load the digits and to fit the model to them."""
     seed_everything(options.seed)
     model = model_from(options)
