@@ -160,7 +160,7 @@ def train_model(options: argparse.Namespace, load: Callable, learn: Callable) ->
     )
     if history.stopped and not history.by_hand:
         raise CommandError("The model is of no use, so nothing was saved.")
-    if not history.records:
+    if not history:
         raise CommandError("No epoch was finished, so nothing was saved.")
     if distributed.rank() == 0:  # the first process scores and saves for all
         advice = "Not saved; with --save digits.pth you could read pictures with it."
