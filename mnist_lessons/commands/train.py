@@ -116,8 +116,9 @@ def run(options: argparse.Namespace) -> int:
     if distributed.processes() == 1:
         options.device = options.device or pick_device()
         return train_model(options, load_mnist, fit)
-    # torchrun started several processes, and this is one of them
-    distributed.share_of(options.batch_size)  # complains before anything is loaded
+    # torchrun started several processes, and this is one of them; what cannot be shared
+    # out among them is refused before anything is loaded
+    distributed.share_of(options.batch_size)
     options.device = distributed.own_device(options.device)
     load = functools.partial(distributed.run_on_all, load_mnist)
     learn = functools.partial(distributed.fit_distributed, seed=options.seed)
