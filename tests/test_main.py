@@ -84,7 +84,7 @@ def test_help_fits_a_terminal_and_shows_every_option(run, monkeypatch):
 WRONG = """
                                 | required
 fly                             | invalid choice
-train cnn --epochs 0            | --epochs: 0 does not work.* 1 to 1000000
+train cnn --epochs 0            | --epochs: 0 does not work.* 1 to 1000000\.$
 train cnn --log-every 0         | --log-every: 0 does not work
 train cnn --lr 0                | --lr: 0 does not work: give a number, above 0
 train cnn --lr fast             | --lr: fast does not work.* such as 0.001
