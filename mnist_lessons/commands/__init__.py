@@ -1,1 +1,92 @@
-"""`python -m mnist_lessons ...`, one module a command."""
+"""Deep learning on the MNIST digits, in notebooks and from the command line.
+
+  python -m mnist_lessons lab                             the lessons
+  python -m mnist_lessons train cnn --save digits.pth     a model that reads digits
+  python -m mnist_lessons predict digits.pth photo.jpg    what it reads in a photo
+
+Each command has its own --help.
+"""
+
+import importlib
+import io
+import os
+import re
+import sys
+from argparse import ArgumentParser, RawDescriptionHelpFormatter
+from typing import Any
+
+from mnist_lessons import __version__
+from mnist_lessons.arguments import LessonsError
+from mnist_lessons.commands import shared
+from mnist_lessons.distributed import only_rank_0_prints, world_size
+
+# Each command is a module. Its docstring is what --help says, `OPTIONS` is what else
+# argparse is told of them, and `run` is a short script, such as you would write.
+NAMES = "lab", "train", "evaluate", "predict", "tune", "handout", "slides", "projector"
+COMMANDS = {name: importlib.import_module(f"{__name__}.{name}") for name in NAMES}
+LOADING = ("train", "evaluate", "tune")  # these load digits
+FOR_JUPYTERLAB = ("lab", "projector")  # options that we do not know may be JupyterLab's
+HOW: Any = {"formatter_class": RawDescriptionHelpFormatter, "allow_abbrev": False}
+
+
+def make_parser() -> ArgumentParser:
+    """Build the parser from the commands' docstrings and their `OPTIONS`.
+
+    A line of a docstring such as `  --epochs N   rounds through all digits` declares an
+    option, and lines that begin with three blanks or more go on with its help.
+    """
+    row = re.compile(r"^  (\S+)(?: (\S+))?  +(.*(?:\n   .*)*)", re.MULTILINE)
+    parser = ArgumentParser("python -m mnist_lessons", description=__doc__, **HOW)
+    parser.add_argument("--version", action="version", version=__version__)
+    group = parser.add_subparsers(dest="command", metavar="command", required=True)
+    for name, command in COMMANDS.items():
+        about, _, rest = (command.__doc__ or "").partition("\noptions:")
+        table, _, examples = rest.partition("\n\n")
+        own = group.add_parser(
+            name,
+            usage=f"{parser.prog} {name} {command.USAGE}",
+            help=command.SUMMARY,
+            description=about,
+            epilog=examples,
+            **HOW,
+        )
+        own.set_defaults(parser=own)
+        one_of = own.add_mutually_exclusive_group()
+        table += shared.LOADING if name in LOADING else ""
+        for option, metavar, text in row.findall(table):
+            more = {"metavar": metavar} if metavar else {}
+            more |= {"help": " ".join(text.split())}
+            more |= (shared.OPTIONS | command.OPTIONS).get(option, {})
+            (one_of if "const" in more else own).add_argument(option, **more)
+    return parser
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one command; return the exit status. An error becomes a line."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # file names can hold anything; and a log shows each epoch as it ends
+            stream.reconfigure(errors="replace", line_buffering=True)
+    with only_rank_0_prints():
+        options, others = make_parser().parse_known_args(argv)
+        name, options.others = options.command, others
+        try:
+            if world_size() > 1 and name != "train":
+                raise shared.CommandError(
+                    "torchrun starts several processes, and only train can share its "
+                    f"work among them. Run python -m mnist_lessons {name} by itself."
+                )
+            if others and name not in FOR_JUPYTERLAB:
+                options.parser.error(f"{' '.join(others)} is not known; see --help")
+            return COMMANDS[name].run(options)
+        except KeyboardInterrupt:
+            print("Stopped.", file=sys.stderr)
+            return 130
+        except BrokenPipeError:  # whoever reads our lines, such as `head`, has enough
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            if name == "train":
+                print("Stopped, as nobody reads the output any more.", file=sys.stderr)
+            return 1
+        except (LessonsError, OSError) as error:
+            print(getattr(error, "strerror", None) or error, file=sys.stderr)
+            return 1

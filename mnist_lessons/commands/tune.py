@@ -1,89 +1,108 @@
-"""`python -m mnist_lessons tune`: search for settings, and say what was found."""
+"""Search for settings that give a high accuracy on the 10,000 validation digits.
+
+Each trial trains with other settings: learning rate, optimizer, schedule, batch size,
+label smoothing; and for mlp and cnn hidden units, dropout and augmentation. The first
+ten are random, the later ones near what did well. A trial that falls behind the median
+of the earlier ones is cut short. The test digits are not touched.
+
+Ctrl-C ends the search; the finished trials are reported.
+
+options:
+  model              which model (see train --help)
+  --trials N         how many settings to try, over all workers (20, if --seconds is not
+                     given)
+  --seconds S        try no other settings after this time
+  --epochs N         rounds through all digits for each trial (2)
+  --workers N        processes that share the trials and the processor cores (1)
+  --storage ADDRESS  keep the study in a file, journal:///folder/name, or in a database,
+                     such as sqlite:///study.db (not kept)
+  --study NAME       the study's name in its storage (the model's name)
+  --seed N           start of the random numbers: one worker finds the same again (0)
+  --limit N          train on the first N digits only (50,000)
+
+examples:
+  python -m mnist_lessons tune linear
+  python -m mnist_lessons tune mlp --trials 40 --workers 2
+  python -m mnist_lessons tune cnn --seconds 300 --storage journal:///shared/cnn.log
+
+The last one may be started any number of times, on all machines that see the folder:
+they work on one study. Stopped or killed, it keeps its finished trials, and the same
+command goes on.
+
+the first one, in Python:
+  from mnist_lessons import plots, tune
+  study = tune("linear")
+  plots.trials(study)
+"""
 
 import argparse
-from typing import TYPE_CHECKING
+import dataclasses
 
-from mnist_lessons.tuning import carry_out
+from mnist_lessons.commands.shared import number, whole
+from mnist_lessons.tuning import carry_out, studies
 from mnist_lessons.tuning.plans import Plan, make_plan
-from mnist_lessons.tuning.studies import (
-    best_settings,
-    best_trial,
-    finished_trials,
-    importances,
-    score_of,
-)
 
-if TYPE_CHECKING:
-    from optuna import Study
+USAGE = "linear|mlp|cnn [options]"
+SUMMARY = "search for good settings"
+OPTIONS = {
+    "--trials": {"type": whole(), "dest": "n_trials"},
+    "--seconds": {"type": number(above=0, such_as=60)},
+    "--epochs": {"type": whole(), "default": 2},
+    "--workers": {"type": whole(at_most=1000), "default": 1},
+    "--study": {"dest": "study_name"},
+    "--limit": {"type": whole(at_most=50_000)},
+}
+AGAIN = """\
+The best of many is partly the luckiest. Score its settings again with other seeds,
+before you believe in them:
+  from mnist_lessons import evaluate, load_mnist
+  from mnist_lessons.tuning.recipes import train_recipe
+  train, valid, test = load_mnist({arguments})
+  settings = {{
+{settings}
+  }}
+  model, history = train_recipe(
+      {model!r}, settings, train.dataset, valid, seed={seed}
+  )
+  print(evaluate(model, valid))"""
 
 
-def run_tune(options: argparse.Namespace) -> int:
-    """Search as the command line says; return the exit status."""
-    plan = make_plan(
-        model=options.model,
-        n_trials=options.trials,
-        seconds=options.seconds,
-        epochs=options.epochs,
-        storage=options.storage,
-        study_name=options.study,
-        workers=options.workers,
-        seed=options.seed,
-        data_dir=options.data_dir,
-        limit=options.limit,
-        device=options.device,
-        dataset=options.dataset,
-    )
-    number = f"{plan.n_trials} trials" if plan.n_trials else "trials"
+def run(options: argparse.Namespace) -> int:
+    """Search as the command line says, and report what came out."""
+    names = {"seconds", *(field.name for field in dataclasses.fields(Plan))}
+    settings = {name: value for name, value in vars(options).items() if name in names}
+    plan = make_plan(**settings)
+    trials = f"{plan.n_trials} trials" if plan.n_trials else "trials"
     print(
-        f"Tuning {plan.model}: {number} of {plan.epochs} epochs, device {plan.device}, "
-        f"seed {plan.seed}, workers {plan.workers}.",
-        flush=True,
+        f"Tuning {plan.model}: {trials} of {plan.epochs} epochs, device {plan.device}, "
+        f"seed {plan.seed}, workers {plan.workers}."
     )
     study, stopped = carry_out(plan)
-    report(study, plan)
+    finished = studies.finished_trials(study)
+    count = len(study.get_trials(deepcopy=False))
+    print(f"\nThe study has {count} trials; trained to the end: {len(finished)}.")
+    if plan.storage:
+        print("It is kept; the same command adds trials to it.")
+    if finished:
+        best = studies.best_trial(study)
+        score = studies.score_of(best)
+        print(f"Best: trial {best.number}. Validation digits: {score}.")
+    if len(finished) > 1:
+        shares = studies.importances(study).items()
+        listed = ", ".join(f"{name} {share:.0%}" for name, share in shares)
+        print(f"What went with the differences: {listed}.")
+    if finished:
+        print(again(plan, studies.best_settings(study)))
     return 130 if stopped else 0
 
 
-def report(study: "Study", plan: Plan) -> None:
-    """Print the best settings, what mattered, and how to train with them again."""
-    finished = finished_trials(study)
-    every = len(study.get_trials(deepcopy=False))
-    print(f"\nThe study has {every} trials; trained to the end: {len(finished)}.")
-    if plan.storage:
-        print("It is kept; the same command adds trials to it.")
-    if not finished:
-        return
-    best = best_trial(study)
-    print(f"Best: trial {best.number}. Validation digits: {score_of(best)}.")
-    if len(finished) > 1:
-        shares = importances(study).items()
-        told = ", ".join(f"{name} {share:.0%}" for name, share in shares)
-        print(f"What went with the differences: {told}.")
-    print(
-        "The best of many is partly the luckiest. Score its settings again with other "
-        "seeds,\nbefore you believe in them:"
-    )
-    print("\n".join(f"  {line}" for line in script(study, plan).splitlines()))
-
-
-def script(study: "Study", plan: Plan) -> str:
-    """Return Python that trains with the best settings, with another seed."""
-    settings = best_settings(study)
-    given = {"data_dir": plan.data_dir, "limit": plan.limit}
-    if plan.dataset != "MNIST":
-        given["dataset"] = plan.dataset
-    told = ", ".join(f"{n}={v!r}" for n, v in given.items() if v is not None)
-    return "\n".join(
-        [
-            "from mnist_lessons import evaluate, load_mnist",
-            "from mnist_lessons.tuning.recipes import train_recipe",
-            f"train, valid, test = load_mnist({told})",
-            "settings = {",
-            *(f"    {name!r}: {value!r}," for name, value in settings.items()),
-            "}",
-            "model, history = train_recipe(",
-            f"    {plan.model!r}, settings, train.dataset, valid, seed={plan.seed + 1}",
-            ")",
-            "print(evaluate(model, valid))",
-        ]
+def again(plan: Plan, settings: dict) -> str:
+    """Return Python that trains with these settings, with another seed."""
+    dataset = None if plan.dataset == "MNIST" else plan.dataset
+    load = {"data_dir": plan.data_dir, "limit": plan.limit, "dataset": dataset}
+    return AGAIN.format(
+        arguments=", ".join(f"{n}={v!r}" for n, v in load.items() if v is not None),
+        settings="\n".join(f"      {n!r}: {v!r}," for n, v in settings.items()),
+        model=plan.model,
+        seed=plan.seed + 1,
     )

@@ -1,0 +1,26 @@
+"""Open one lesson in JupyterLab for a lecture: large type, no side bars, no status bar.
+
+It is the JupyterLab that you know, with sliders and drawing pad. Your own settings of
+JupyterLab stay as they are, and what you change in the lesson is stored only if you
+save it. Ctrl-C stops it.
+
+options:
+  lesson LESSON  its number or name: 03, 3, 03_mlp (01)
+
+examples:
+  python -m mnist_lessons projector 03
+  python -m mnist_lessons projector 03 --port=9000     other options go to JupyterLab
+"""
+
+import argparse
+
+from mnist_lessons.teaching.lab import run_projector
+
+USAGE = "[LESSON] [options of JupyterLab]"
+SUMMARY = "open a lesson in large type, for a lecture"
+OPTIONS = {"lesson": {"nargs": "?", "default": "01"}}
+
+
+def run(options: argparse.Namespace) -> int:
+    """Open the lesson with the options that JupyterLab was given."""
+    return run_projector(options.lesson, options.others)
