@@ -16,6 +16,8 @@ SOLUTION = re.compile(
 )
 PYTHON = re.compile(r"^```python\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 WIDGET = "application/vnd.jupyter.widget-view+json"
+# what a piece says below its picture where its kernel is gone
+NO_KERNEL = re.compile('<p class="mnist-lessons-still">.*?</p>')
 IMAGE = re.compile(
     r'^<img alt="([^"]*)" width="(\d+)"[^>]* src="data:image/png;base64,([^"]*)">$'
 )
@@ -158,6 +160,9 @@ def tidy(notebook: "NotebookNode") -> None:
                 if "<img alt=" in data.get("text/html", "") and "image/png" in data:
                     del data["image/png"]
                     output.metadata.pop("image/png", None)
+                if "text/html" in data:
+                    data["text/html"] = NO_KERNEL.sub("", data["text/html"])
+            cell.outputs = [o for o in cell.outputs if o.get("data") != {}]
 
 
 def _is_progress_bar(output: "NotebookNode") -> bool:
