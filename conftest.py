@@ -137,5 +137,8 @@ def turn(item):
     if isinstance(item.parent, Lesson):
         return 0, -item.parent.seconds(), item.path.name
     marker = item.get_closest_marker("xdist_group")
-    group = marker.args[0] if marker else ""
-    return (1 if group == "browser" else 2 if group else 3), 0, group
+    if marker and marker.args[0] == "browser":
+        # a lesson is opened once, for all tests that name it
+        params = item.callspec.params if hasattr(item, "callspec") else {}
+        return 1, 0, params.get("lesson", "")
+    return (2, 0, marker.args[0]) if marker else (3, 0, "")

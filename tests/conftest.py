@@ -28,12 +28,6 @@ ROOT = Path(__file__).resolve().parent.parent
 ABSENT = pytest.StashKey[str]()
 
 
-def pytest_terminal_summary(terminalreporter, config):
-    """Say which data are absent, even where nobody asked for it with -rs."""
-    if ABSENT in config.stash:
-        terminalreporter.write_line(f"skipped: {config.stash[ABSENT]}")
-
-
 @pytest.fixture(autouse=True, scope="session")
 def one_thread():
     """Two threads wait for each other when the machine has other work to do."""
@@ -84,8 +78,7 @@ def project_files():
 def built(tmp_path_factory):
     """A folder with the sdist, and the wheel that was made from it."""
     folder = tmp_path_factory.mktemp("dist")
-    command = ["build", "--no-isolation", "--outdir", str(folder), str(ROOT)]
-    python(*command)
+    python("build", "--no-isolation", "--outdir", folder, ROOT)
     return folder
 
 
@@ -94,16 +87,8 @@ def installed(built, tmp_path_factory):
     """A folder that holds nothing but the installed wheel, to put on PYTHONPATH."""
     folder = tmp_path_factory.mktemp("site")
     (wheel,) = built.glob("*.whl")
-    python(
-        "pip",
-        "install",
-        "--quiet",
-        "--no-index",
-        "--no-deps",
-        "--target",
-        folder,
-        wheel,
-    )
+    offline = ["--quiet", "--no-index", "--no-deps", "--no-compile"]
+    python("pip", "install", *offline, "--target", folder, wheel)
     return folder
 
 
