@@ -5,10 +5,9 @@ from pathlib import Path
 
 import nbformat
 import pytest
-from lesson_cells import LESSONS, cells_of, every_lesson, prose_of
+from lesson_cells import LESSONS, cells_of, every_lesson, prose_of, tags_of
 
 from mnist_lessons import checks
-from mnist_lessons.teaching.exercises import tags_of
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), ROOT / "data" / "README.md"]

@@ -12,12 +12,13 @@ from lesson_cells import (
     cells_of,
     code_of,
     every_lesson,
+    exercises_of,
     images_of,
     prose_of,
+    tags_of,
 )
 
 from mnist_lessons import checks, evaluate, fit
-from mnist_lessons.teaching.exercises import exercises_of, tags_of
 
 TAGS = {"setup", "exercise", "check", "live", "nbval-ignore-output"}
 WIDGET = "application/vnd.jupyter.widget-view+json"

@@ -7,10 +7,8 @@ import sys
 from pathlib import Path
 
 import nbformat
-from lesson_cells import LESSONS, code_of
+from lesson_cells import LESSONS, code_of, exercises_of
 from nbformat.v4 import new_code_cell, new_output
-
-from mnist_lessons.teaching.exercises import exercises_of
 
 ROOT = Path(__file__).resolve().parent.parent
 STATES = "str([random.getstate(), numpy.random.get_state(), torch.get_rng_state()])"
