@@ -13,8 +13,6 @@ import pytest
 from nbformat.v4 import new_code_cell
 from nbval.plugin import IPyNbCell, IPyNbFile
 
-from mnist_lessons.teaching.exercises import exercises_of
-
 ROOT = Path(__file__).resolve().parent
 OPENS_THE_TEST_DIGITS = "05_tuning.ipynb"
 
@@ -64,6 +62,9 @@ class Lesson(IPyNbFile):
 
     def collect(self):
         """Yield nbval's items, and after each check one that is called a solution."""
+        # imported here, since it takes seconds, and not every process collects
+        from mnist_lessons.teaching.exercises import exercises_of
+
         cells = list(super().collect())  # reads the notebook
         exercises = {id(found.check): found for found in exercises_of(self.nb.cells)}
         if exercises:
@@ -118,6 +119,7 @@ def pytest_xdist_auto_num_workers():
     return min(6, len(allowed(0)))
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist, which looks at the markers only once
 def pytest_collection_modifyitems(items):
     """Keep in one process what belongs together, and begin with what takes longest.
 
