@@ -1,12 +1,146 @@
-"""Tell nbval what to leave out of its comparisons, in whatever folder it is started."""
+"""How a test session executes the lessons, and shares the work among processes.
 
+nbval runs each lesson once and compares every stored output with a fresh one. In the
+same run, after each check, the exercise's folded solution is tried where later cells
+run: the check must say "right", and what comes after must still come out as stored.
+"""
+
+import os
+import re
 from pathlib import Path
 
 import pytest
+from nbformat.v4 import new_code_cell
+from nbval.plugin import IPyNbCell, IPyNbFile
+
+ROOT = Path(__file__).resolve().parent
+OPENS_THE_TEST_DIGITS = "05_tuning.ipynb"
+
+# kernels compute side by side: `use_half_the_cores` obeys the first, PyTorch the second
+os.environ |= {"MNIST_LESSONS_THREADS": "1", "OMP_NUM_THREADS": "1"}
+
+# what the kernel is told before the first cell; nothing in it draws a random number
+TRY_SOLUTION = '''
+def _try_solution(solution, check):
+    """Run both where later cells run; then the random numbers go on as before."""
+    import random
+    import numpy, torch
+
+    states = random.getstate(), numpy.random.get_state(), torch.get_rng_state()
+    on_gpus = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
+    exec(compile(solution, "<solution>", "exec"), globals())
+    answer = repr(eval(check, globals()))
+    random.setstate(states[0])
+    numpy.random.set_state(states[1])
+    torch.set_rng_state(states[2])
+    if on_gpus:
+        torch.cuda.set_rng_state_all(on_gpus)
+    assert answer.startswith("✓ Right."), answer
+'''
+SHUT_THE_TEST_DIGITS = '''
+def _shut_the_test_digits():
+    """Let every load_mnist return a third loader that refuses to be used."""
+    import mnist_lessons.data
+
+    class Shut:
+        def refuse(self, *_):
+            raise AssertionError("nothing may look at the test digits yet")
+
+        __iter__ = __len__ = __getattr__ = refuse
+
+    def load_mnist(*args, load=mnist_lessons.data.load_mnist, **kwargs):
+        return load(*args, **kwargs)._replace(test=Shut())
+
+    mnist_lessons.load_mnist = mnist_lessons.data.load_mnist = load_mnist
+
+_shut_the_test_digits()
+'''
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    """Add the rules of tests/nbval.cfg, where nbval is there and has no others."""
+class Lesson(IPyNbFile):
+    """A notebook's cells, as nbval tests them, and its solutions in between."""
+
+    def collect(self):
+        """Yield nbval's items, and after each check one that is called a solution."""
+        # imported here, since it takes seconds, and not every process collects
+        from mnist_lessons.teaching.exercises import exercises_of
+
+        cells = list(super().collect())  # reads the notebook
+        exercises = {id(found.check): found for found in exercises_of(self.nb.cells)}
+        if exercises:
+            guard = self.path.name != OPENS_THE_TEST_DIGITS
+            begin = TRY_SOLUTION + SHUT_THE_TEST_DIGITS * guard
+            yield self._extra("before the lesson", begin)
+        for item in cells:
+            yield item
+            if exercise := exercises.get(id(item.cell)):
+                check = exercise.check.source
+                call = f"_try_solution({exercise.solution!r}, {check!r})"
+                name = re.search(r"\.(\w+)\(", check)[1]
+                yield self._extra(f"solution of {name}", call, item.cell_num)
+
+    def _extra(self, name, source, number=-1):
+        # never executed in the file, so nbval compares nothing: only errors count
+        cell, options = new_code_cell(source), dict.fromkeys(("skip", "check"), False)
+        options["check_exception"] = False
+        return IPyNbCell.from_parent(
+            self, name=name, cell_num=number, cell=cell, options=options
+        )
+
+    def seconds(self):
+        """Return how long the lesson says that it runs."""
+        stated = re.search(r"Time to run\*\* \| (\d+) seconds", str(self.nb.cells[:1]))
+        return int(stated[1]) if stated else 0
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collect_file(parent):
+    """Take a `Lesson` where nbval has taken a notebook."""
+    return [
+        Lesson.from_parent(parent, path=collected.path)
+        if isinstance(collected, IPyNbFile)
+        else collected
+        for collected in (yield)
+    ]
+
+
+def pytest_configure(config):
+    """Tell nbval what to leave out of its comparisons, wherever it is started."""
     if not config.getoption("nbval_sanitize_with", "no nbval"):
-        rules = Path(__file__).parent / "tests" / "nbval.cfg"
-        config.option.nbval_sanitize_with = str(rules)
+        config.option.nbval_sanitize_with = str(ROOT / "tests" / "nbval.cfg")
+
+
+def pytest_xdist_auto_num_workers():
+    """Start a process for each core; more than six would wait for the longest lesson.
+
+    A core is what the system calls one: two threads of one core count twice.
+    """
+    allowed = getattr(os, "sched_getaffinity", lambda _: range(os.cpu_count() or 1))
+    return min(6, len(allowed(0)))
+
+
+@pytest.hookimpl(tryfirst=True)  # before xdist, which looks at the markers only once
+def pytest_collection_modifyitems(items):
+    """Keep in one process what belongs together, and begin with what takes longest.
+
+    One kernel runs the cells of a lesson, in order; one JupyterLab serves all tests in
+    a browser. Other tests say so themselves: `pytest.mark.xdist_group("processes")`.
+    """
+    for item in items:
+        if isinstance(item.parent, Lesson):
+            item.add_marker(pytest.mark.xdist_group(item.path.stem))
+        elif item.path.is_relative_to(ROOT / "tests" / "browser"):
+            item.add_marker(pytest.mark.xdist_group("browser"))
+    items.sort(key=turn)
+
+
+def turn(item):
+    """Return a key: lessons, the longest first; the browser; groups; all others."""
+    if isinstance(item.parent, Lesson):
+        return 0, -item.parent.seconds(), item.path.name
+    marker = item.get_closest_marker("xdist_group")
+    if marker and marker.args[0] == "browser":
+        # a lesson is opened once, for all tests that name it
+        params = item.callspec.params if hasattr(item, "callspec") else {}
+        return 1, 0, params.get("lesson", "")
+    return (2, 0, marker.args[0]) if marker else (3, 0, "")

@@ -28,12 +28,6 @@ ROOT = Path(__file__).resolve().parent.parent
 ABSENT = pytest.StashKey[str]()
 
 
-def pytest_terminal_summary(terminalreporter, config):
-    """Say which data are absent, even where nobody asked for it with -rs."""
-    if ABSENT in config.stash:
-        terminalreporter.write_line(f"skipped: {config.stash[ABSENT]}")
-
-
 @pytest.fixture(autouse=True, scope="session")
 def one_thread():
     """Two threads wait for each other when the machine has other work to do."""
@@ -69,13 +63,9 @@ def project_files():
     if not (ROOT / ".git").exists() or not shutil.which("git"):
         pytest.skip("only git tells which files are the project's own")
     # a checkout may belong to somebody else, as in a container: git reads it only so
-    git = ["git", "-c", "safe.directory=*", "ls-files", "-z"]
-    listed = subprocess.run(
-        [*git, "--cached", "--others", "--exclude-standard"],
-        cwd=ROOT,
-        capture_output=True,
-        check=True,
-    )
+    git = ["git", "-c", "safe.directory=*", "ls-files", "-z", "--cached", "--others"]
+    git += ["--exclude-standard"]
+    listed = subprocess.run(git, cwd=ROOT, capture_output=True, check=True)
     names = listed.stdout.decode().split("\0")
     return [path for name in names if name and (path := ROOT / name).is_file()]
 
@@ -84,8 +74,7 @@ def project_files():
 def built(tmp_path_factory):
     """A folder with the sdist, and the wheel that was made from it."""
     folder = tmp_path_factory.mktemp("dist")
-    command = ["build", "--no-isolation", "--outdir", str(folder), str(ROOT)]
-    python(*command)
+    python("build", "--no-isolation", "--outdir", folder, ROOT)
     return folder
 
 
@@ -94,29 +83,16 @@ def installed(built, tmp_path_factory):
     """A folder that holds nothing but the installed wheel, to put on PYTHONPATH."""
     folder = tmp_path_factory.mktemp("site")
     (wheel,) = built.glob("*.whl")
-    python(
-        "pip",
-        "install",
-        "--quiet",
-        "--no-index",
-        "--no-deps",
-        "--target",
-        folder,
-        wheel,
-    )
+    offline = ["--quiet", "--no-index", "--no-deps", "--no-compile"]
+    python("pip", "install", *offline, "--target", folder, wheel)
     return folder
 
 
-def python(*command, **options):
-    """Run `python -m` with these words; return what it printed."""
-    done = subprocess.run(
-        [sys.executable, "-m", *map(str, command)],
-        capture_output=True,
-        encoding="utf-8",
-        **options,
-    )
+def python(*command):
+    """Run `python -m` with these words."""
+    command = [sys.executable, "-m", *map(str, command)]
+    done = subprocess.run(command, capture_output=True, encoding="utf-8")
     assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
 
 
 @pytest.fixture(scope="session")
@@ -154,20 +130,18 @@ def isolated(monkeypatch, tmp_path):
         monkeypatch.setattr(dataset_class, "mirrors", [nobody])
     monkeypatch.setattr(datasets.EMNIST, "url", nobody + "gzip.zip")
     resources = {
-        part: [(nobody + url.rsplit("/", 1)[1], md5) for url, md5 in files]
-        for part, files in datasets.QMNIST.resources.items()
+        part: [(nobody + url.rsplit("/", 1)[1], md5) for url, md5 in parts]
+        for part, parts in datasets.QMNIST.resources.items()
     }
     monkeypatch.setattr(datasets.QMNIST, "resources", resources)
     return monkeypatch
 
 
 def idx_file(array):
-    """Write an array as yann.lecun.com describes it: type, dimensions, values."""
+    """Pack an array as yann.lecun.com describes it: type, dimensions, values."""
     kind = {1: 8, 4: 12}[array.itemsize]
-    head = bytes([0, 0, kind, array.ndim]) + struct.pack(
-        f">{array.ndim}I", *array.shape
-    )
-    return head + array.astype(array.dtype.newbyteorder(">")).tobytes()
+    head = struct.pack(f">4B{array.ndim}I", 0, 0, kind, array.ndim, *array.shape)
+    return pack(head + array.astype(array.dtype.newbyteorder(">")).tobytes())
 
 
 def pack(content):
@@ -183,21 +157,28 @@ class Tiny:
         self.raw = self.folder / dataset_class.__name__ / "raw"
         self.raw.mkdir(parents=True)
         random = np.random.default_rng(0)
-        self.images, self.labels = {}, {}
+        self.images, self.labels, self.names = {}, {}, []
         for part, count in (("train", 60), ("test", 20)):
             shape = (count, 28, 28)
             self.images[part] = random.integers(0, 256, shape).astype(np.uint8)
             self.labels[part] = (np.arange(count) % 10).astype(np.uint8)
         if dataset_class is datasets.EMNIST:
-            self._write_emnist(options["split"], monkeypatch)
+            self._write_emnist(options["split"])
         elif dataset_class is datasets.QMNIST:
-            self._write_qmnist(monkeypatch)
+            self._write_qmnist()
         else:
-            self._write_mnist(dataset_class, monkeypatch)
+            arrays = [
+                a[p] for p in ("train", "test") for a in (self.images, self.labels)
+            ]
+            names = [name for name, _ in dataset_class.resources]
+            resources = list(map(self._write, names, map(idx_file, arrays)))
+            monkeypatch.setattr(dataset_class, "resources", resources)
 
-    def _write(self, name, content):
+    def _write(self, url, content):
+        name = url.rsplit("/", 1)[-1]
         (self.raw / name).write_bytes(content)
-        return self.md5(content)
+        self.names.append(name)
+        return url, self.md5(content)
 
     @staticmethod
     def md5(content):
@@ -208,48 +189,33 @@ class Tiny:
         md5 = self.md5((self.raw / name).read_bytes())
         self.patch.setattr(datasets.EMNIST, "md5", md5)
 
-    def _write_mnist(self, dataset_class, monkeypatch):
-        contents = [
-            pack(idx_file(arrays[part]))
-            for part in ("train", "test")
-            for arrays in (self.images, self.labels)
-        ]
-        names = [name for name, _ in dataset_class.resources]
-        self.names = names
-        sums = [self._write(*pair) for pair in zip(names, contents, strict=True)]
-        resources = list(zip(names, sums, strict=True))
-        monkeypatch.setattr(dataset_class, "resources", resources)
-
-    def _write_emnist(self, split, monkeypatch):
+    def _write_emnist(self, split):
         buffer = io.BytesIO()
         with zipfile.ZipFile(buffer, "w") as archive:
             for part in ("train", "test"):
                 start = f"gzip/emnist-{split}-{part}"
-                images = pack(idx_file(self.images[part]))
+                images, labels = (
+                    idx_file(self.images[part]),
+                    idx_file(self.labels[part]),
+                )
                 archive.writestr(f"{start}-images-idx3-ubyte.gz", images)
-                labels = pack(idx_file(self.labels[part]))
                 archive.writestr(f"{start}-labels-idx1-ubyte.gz", labels)
-        self.names = ["gzip.zip"]
-        md5 = self._write("gzip.zip", buffer.getvalue())
-        monkeypatch.setattr(datasets.EMNIST, "md5", md5)
+        self._write("gzip.zip", buffer.getvalue())
+        self.seal("gzip.zip")
 
-    def _write_qmnist(self, monkeypatch):
+    def _write_qmnist(self):
         resources = {}
-        self.names = []
-        for part in ("train", "test"):
+        for part, parts in datasets.QMNIST.resources.items():
+            if part not in self.labels:
+                continue
             # the class, then seven facts about the writer and the sheet
             facts = np.arange(1, 8, dtype=np.int32) * 1000
             classes = self.labels[part].astype(np.int32)[:, None]
             labels = np.hstack([classes, np.tile(facts, (len(classes), 1))])
-            resources[part] = []
-            arrays = (self.images[part], labels)
-            urls = [url for url, _ in datasets.QMNIST.resources[part]]
-            for url, array in zip(urls, arrays, strict=True):
-                name = url.rsplit("/", 1)[1]
-                md5 = self._write(name, pack(idx_file(array)))
-                resources[part].append((url, md5))
-                self.names.append(name)
-        monkeypatch.setattr(datasets.QMNIST, "resources", resources)
+            packed = [idx_file(self.images[part]), idx_file(labels)]
+            urls = [url for url, _ in parts]
+            resources[part] = list(map(self._write, urls, packed))
+        self.patch.setattr(datasets.QMNIST, "resources", resources)
 
     def snapshot(self):
         """Return what is under the folder: the bytes of files, `None` for folders."""

@@ -2,7 +2,7 @@
 
 A stand-in takes the place of Colab: a kernel in an empty folder with a home of its own,
 a module `google.colab`, a `%pip` that only notes what it is asked, and a server on this
-machine that has the digits. MNIST_LESSONS_ALL_COLAB=1 executes all lessons.
+machine that has the digits. MNIST_LESSONS_ALL_COLAB=1 executes whole lessons.
 """
 
 import ast
@@ -14,17 +14,17 @@ from pathlib import Path
 import matplotlib
 import nbformat
 import pytest
-from lesson_cells import LESSONS
+from lesson_cells import LESSONS, NOTEBOOKS, cells_of, code_of, every_lesson, setup_of
 from nbclient import NotebookClient
 
 from mnist_lessons import colab, files
 from mnist_lessons.files import DataFileError
 
-ROOT = Path(__file__).resolve().parent.parent
-RAW = ROOT / "data" / "MNIST" / "raw"
-WHOLE = LESSONS if os.environ.get("MNIST_LESSONS_ALL_COLAB") else LESSONS[:1]
-FONTS = matplotlib.get_cachedir()  # a list of fonts takes seconds to make
+pytestmark = pytest.mark.xdist_group("installed")  # which is built once a process
 
+RAW = NOTEBOOKS.parent / "data" / "MNIST" / "raw"
+WHERE = "import mnist_lessons, torch\nprint(mnist_lessons.__file__, torch.__file__)"
+# what stands in for Colab: a module, and what its kernel does before the first cell
 OUTPUT = """
 import os
 def enable_custom_widget_manager():
@@ -56,21 +56,21 @@ class Session:
 
     def __init__(self, folder, mirror):
         self.folder, self.mirror = folder, mirror
+        self.cache = folder / "cache" / "mnist_lessons"
 
-    def run(self, notebook):
+    def run(self, *sources):
+        """Run these cells; return what each of them printed."""
+        code = [nbformat.v4.new_code_cell(source) for source in sources]
+        notebook = nbformat.v4.new_notebook(cells=code)
         resources = {"metadata": {"path": self.folder / "content"}}
         client = NotebookClient(notebook, timeout=300, resources=resources)
         client.widget_registry = {}  # else nbclient may wait for ever (its issue 312)
         client.execute()
-        return notebook.cells
+        return ["".join(o.text for o in c.outputs if "text" in o) for c in code]
 
     @property
     def noted(self):
         return (self.folder / "noted").read_text(encoding="utf-8").splitlines()
-
-    @property
-    def cache(self):
-        return self.folder / "cache" / "mnist_lessons"
 
 
 @pytest.fixture
@@ -86,89 +86,65 @@ def session(installed, mirror, isolated, tmp_path):
     mirror.files = {path.name: path.read_bytes() for path in RAW.glob("*.gz")}
     settings = {
         "PYTHONPATH": os.pathsep.join([str(installed), str(tmp_path / "fake")]),
-        "HOME": str(tmp_path / "home"),
-        "USERPROFILE": str(tmp_path / "home"),
-        "IPYTHONDIR": str(tmp_path / "ipython"),
-        "MPLCONFIGDIR": FONTS,
+        "HOME": tmp_path / "home",
+        "USERPROFILE": tmp_path / "home",
+        "IPYTHONDIR": tmp_path / "ipython",
+        "MPLCONFIGDIR": matplotlib.get_cachedir(),  # a list of fonts takes seconds
         "MIRROR": mirror.address,
         "MISSING": "",
-        "NOTED": str(tmp_path / "noted"),
+        "NOTED": tmp_path / "noted",
     }
     for name, value in settings.items():
-        isolated.setenv(name, value)
+        isolated.setenv(name, str(value))
     return Session(tmp_path, mirror)
 
 
-def set_up_of(path):
-    return next(
-        cell
-        for cell in nbformat.read(path, as_version=4).cells
-        if "setup" in cell.metadata.get("tags", [])
-    )
-
-
-def notebook_of(*sources):
-    cells = [nbformat.v4.new_code_cell(source) for source in sources]
-    return nbformat.v4.new_notebook(cells=cells)
-
-
-def printed(cell):
-    return "".join(o.text for o in cell.outputs if o.get("name") == "stdout")
+SETUP = setup_of(cells_of(LESSONS[0])).source  # test_lessons.py: the same in all
 
 
 def imports_of(path):
     """Every import of a lesson after its set-up, as the code of one cell."""
-    found = []
-    for cell in nbformat.read(path, as_version=4).cells:
-        if cell.cell_type == "code" and "setup" not in cell.metadata.get("tags", []):
-            found += [
-                ast.unparse(node)
-                for node in ast.walk(ast.parse(cell.source))
-                if isinstance(node, ast.Import | ast.ImportFrom)
-            ]
-    assert found
-    return "\n".join(found)
+    sources = [c.source for c in code_of(cells_of(path)) if c.source != SETUP]
+    nodes = [node for source in sources for node in ast.walk(ast.parse(source))]
+    imports = [n for n in nodes if isinstance(n, ast.Import | ast.ImportFrom)]
+    return "\n".join(map(ast.unparse, imports))
 
 
-@pytest.mark.parametrize("path", WHOLE, ids=lambda path: path.stem)
-def test_a_lesson_alone_runs_to_its_end(session, installed, path):
-    notebook = nbformat.read(path, as_version=4)
-    where = "import mnist_lessons\nprint(mnist_lessons.__file__)"
-    notebook.cells.append(nbformat.v4.new_code_cell(where))
-    cells = session.run(notebook)
-    assert Path(printed(cells[-1]).strip()).is_relative_to(installed)
+def test_the_set_up_is_enough_for_the_first_digit_and_every_import(session, installed):
+    setup, first, *_ = code_of(cells_of(LESSONS[0]))
+    *_, where = session.run(
+        setup.source, first.source, *map(imports_of, LESSONS), WHERE
+    )
+    assert Path(where.split()[0]).is_relative_to(installed)
     # all is installed, so pip is not asked; anywidget switches itself on, too
     assert set(session.noted) == {"widgets"}
     assert session.mirror.asked == set(session.mirror.files)
     assert (session.cache / "MNIST" / "raw").is_dir()
 
 
-def test_the_set_up_is_enough_for_what_every_lesson_imports(session):
-    # one kernel for all; test_lessons.py sees to it that the set-up is the same
-    setup = set_up_of(LESSONS[0]).source
-    session.run(notebook_of(setup, *map(imports_of, LESSONS)))
-    assert session.noted == ["widgets"]
+@pytest.mark.skipif(
+    "MNIST_LESSONS_ALL_COLAB" not in os.environ,
+    reason="MNIST_LESSONS_ALL_COLAB is not set, so no whole lesson runs as on Colab",
+)
+@every_lesson
+def test_a_lesson_alone_runs_to_its_end(session, path):
+    session.run(*(cell.source for cell in code_of(cells_of(path))))
 
 
 def test_what_is_missing_is_installed_and_a_second_run_does_nothing(
     session, monkeypatch
 ):
     monkeypatch.setenv("MISSING", "mnist_lessons anywidget optuna")
-    cell = set_up_of(LESSONS[0]).source
-    first, second, versions = session.run(
-        notebook_of(
-            cell, cell, "import anywidget, optuna, torch; print(torch.__file__)"
-        )
-    )
+    first, second, where = session.run(SETUP, SETUP, WHERE)
     package, others, *switched = session.noted
     assert package.startswith("pip install -q --no-deps git+https://github.com/")
     assert others == "pip install -q anywidget optuna"
     assert switched == ["widgets", "widgets"]
-    assert "Downloading the digits (11.6 MB)" in printed(first)
+    assert "Downloading the digits (11.6 MB)" in first
     place = f"The digits are in {session.cache}.\n"
-    assert printed(first).endswith(place)
-    assert printed(second) == place
-    assert str(session.folder) not in printed(versions)  # Colab's own torch
+    assert first.endswith(place)
+    assert second == place
+    assert str(session.folder) not in where.split()[1]  # Colab's own torch
 
 
 def test_digits_that_cannot_be_downloaded_are_told_in_the_set_up(

@@ -1,49 +1,101 @@
-"""That nbval bites: a lesson with a planted change must fail, and only where it is."""
+"""That the run of a lesson bites: what is planted in a copy fails, and nothing else."""
 
+import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import nbformat
-import pytest
+from lesson_cells import LESSONS, code_of, exercises_of
+from nbformat.v4 import new_code_cell, new_output
 
-TESTS = Path(__file__).resolve().parent
-LESSON = TESTS.parent / "notebooks" / "01_data.ipynb"
+ROOT = Path(__file__).resolve().parent.parent
+STATES = "str([random.getstate(), numpy.random.get_state(), torch.get_rng_state()])"
+BEFORE = f"import random, numpy\nbefore = {STATES}"
+DRAW = "random.random(), numpy.random.rand(), torch.rand(1)"
+ALWAYS_RIGHT = """
+class Right:
+    def __repr__(self):
+        return "✓ Right."
 
-PLANTS = {
-    "a wrong label mapping": (
-        "digits.targets[:40])",
-        "(digits.targets[:40] + 1) % 10)",
-    ),
-    "a changed constant": ("train_images.float() / 255", "train_images.float() / 256"),
-    "a changed threshold": ("digits.data > 0", "digits.data > 100"),
-}
+checks.centre_of_mass = lambda answer: Right()
+"""
 
 
-def run_nbval(folder, old="", new=""):
-    """Run nbval on a copy of the lesson; return its exit status and its report."""
-    notebook = nbformat.read(LESSON, as_version=4)
-    if old:
-        (cell,) = [
-            c for c in notebook.cells if c.cell_type == "code" and old in c.source
-        ]
+class Copy:
+    """Lesson 1 up to its first exercise, to plant something in."""
+
+    def __init__(self):
+        self.notebook = nbformat.read(LESSONS[0], as_version=4)
+        (first, *_) = exercises_of(self.notebook.cells)
+        del self.notebook.cells[self.notebook.cells.index(first.answer) + 1 :]
+        for slow in ("DigitBrowser(", "average_ink = "):  # and nothing depends on them
+            self.notebook.cells.remove(self.cell(slow))
+        self.solution, self.answer = first.solution, first.answer
+
+    def cell(self, text):
+        (cell,) = [c for c in code_of(self.notebook.cells) if text in c.source]
+        return cell
+
+    def change(self, old, new):
+        cell = self.cell(old)
         cell.source = cell.source.replace(old, new)
-    nbformat.write(notebook, folder / "copy.ipynb")
-    command = [sys.executable, "-m", "pytest", "--nbval", "--nbval-current-env"]
-    command += [f"--nbval-sanitize-with={TESTS / 'nbval.cfg'}"]
-    command += ["-p", "no:cacheprovider", "-q", "copy.ipynb"]
-    run = subprocess.run(command, cwd=folder, capture_output=True, text=True)
-    return run.returncode, run.stdout
+
+    def solve_by(self, code):
+        assert self.solution in self.answer.source
+        self.answer.source = self.answer.source.replace(self.solution, code)
+
+    def append(self, source, printed=None):
+        """Add a cell that prints this, or shows nothing."""
+        text = printed and [new_output("stream", name="stdout", text=f"{printed}\n")]
+        cell = new_code_cell(source, execution_count=1, outputs=text or [])
+        self.notebook.cells.append(cell)
 
 
-def test_the_lesson_as_it_is_passes(tmp_path):
-    status, report = run_nbval(tmp_path)
-    assert status == 0, report
+def test_the_run_of_a_lesson_notices_what_is_planted(tmp_path):
+    lesson = Copy()  # as it is, but for a solution that draws random numbers
+    lesson.change("def centre_of_mass", f"{BEFORE}\n\n\ndef centre_of_mass")
+    lesson.solve_by(f"{DRAW}\n{lesson.solution}")
+    lesson.append(f"print(before == {STATES})", "True")
 
+    changed = Copy()
+    printed = changed.cell("pixels.max()").outputs[0]
+    assert "255" in printed.text
+    printed.text = printed.text.replace("255", "254")
+    changed.change("digits.targets[:40])", "(digits.targets[:40] + 1) % 10)")
+    changed.change("digits.data > 0", "digits.data > 100")
+    changed.solve_by("def centre_of_mass(image):\n    return 0.0, 0.0")
+    changed.append(
+        "from mnist_lessons import load_mnist\nlen(load_mnist(limit=9).test)"
+    )
 
-@pytest.mark.parametrize("plant", PLANTS)
-def test_nbval_notices(plant, tmp_path):
-    status, report = run_nbval(tmp_path, *PLANTS[plant])
-    assert status == 1, report
-    assert "failed" in report
-    assert "Cell execution caused an exception" not in report  # an output moved
+    rude = Copy()
+    rude.change("seed_everything(0)", f"seed_everything(0)\n{ALWAYS_RIGHT}")
+    rude.solve_by("digits.targets[0] = 9")
+    rude.append("print(int(digits.targets[0]))", "5")
+
+    planted = {
+        "lesson": [],
+        "changed": ["pixels.max()", "% 10", "> 100", "len(load_mnist"],
+        "rude": ["checks.centre_of_mass(c", "print(int(digits.t"],
+    }
+    expected = {("changed", "solution of centre_of_mass")}
+    for name, copy in {"lesson": lesson, "changed": changed, "rude": rude}.items():
+        nbformat.write(copy.notebook, tmp_path / f"{name}.ipynb")
+        code = code_of(copy.notebook.cells)
+        numbers = [code.index(copy.cell(text)) for text in planted[name]]
+        expected |= {(name, f"Cell {number}") for number in numbers}
+
+    run = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
+        + ["-p", "conftest", "--nbval", "--nbval-current-env", "."],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        encoding="utf-8",
+    )
+    failed = re.findall(r"^FAILED (\w+)\.ipynb::(.*?)(?: - .*)?$", run.stdout, re.M)
+    assert set(failed) == expected, run.stdout + run.stderr
+    assert "nothing may look at the test digits yet" in run.stdout
+    assert "passed" in run.stdout

@@ -15,21 +15,7 @@ from browser.notebook_page import NotebookPage
 from browser.server import ADVICE, Lab, launch
 
 FAILED = pytest.StashKey[bool]()
-MISSING = pytest.StashKey[str]()
 KERNEL = {"name": "python3", "display_name": "Python 3"}
-
-
-def pytest_collection_modifyitems(items):
-    """Bring the tests of one lesson together: it runs once, one kernel at a time."""
-    places = [i for i, item in enumerate(items) if lesson_of(item)]
-    ordered = sorted((items[i] for i in places), key=lesson_of)  # keeps other orders
-    for place, item in zip(places, ordered, strict=True):
-        items[place] = item
-
-
-def lesson_of(item):
-    callspec = getattr(item, "callspec", None)
-    return callspec.params.get("lesson", "") if callspec else ""
 
 
 @pytest.hookimpl(wrapper=True)
@@ -40,17 +26,10 @@ def pytest_runtest_makereport(item, call):
     return report
 
 
-def pytest_terminal_summary(terminalreporter, config):
-    """Say why, even where nobody asked for it with -rs."""
-    if MISSING in config.stash:
-        terminalreporter.write_line(f"skipped: {config.stash[MISSING]}")
-
-
-def no_browser(config, reason):
+def no_browser(reason):
     if os.environ.get("MNIST_LESSONS_NEED_BROWSER"):
         pytest.fail(reason, pytrace=False)
-    config.stash[MISSING] = reason
-    pytest.skip("no browser")
+    pytest.skip(reason)
 
 
 # Everything here ends with this folder's last test, not with the session: while
@@ -58,15 +37,15 @@ def no_browser(config, reason):
 
 
 @pytest.fixture(scope="package")
-def browser(pytestconfig):
+def browser():
     try:
         from playwright.sync_api import sync_playwright
     except ImportError:
-        no_browser(pytestconfig, f"{ADVICE}; and first: pip install playwright")
+        no_browser(f"{ADVICE}; and first: pip install playwright")
     with sync_playwright() as playwright:
         found, reason = launch(playwright.chromium)
         if found is None:
-            no_browser(pytestconfig, reason)
+            no_browser(reason)
         yield found
         found.close()
 
@@ -83,7 +62,10 @@ def lab(browser, tmp_path_factory):
 
 @pytest.fixture(scope="package")
 def open_lesson(browser, lab):
-    """`open_lesson(name)` returns the lesson, run; it keeps the last one open."""
+    """`open_lesson(name)` returns a quick copy, run; it keeps the last one open.
+
+    The first lesson is run with the keyboard alone, the others from the menu.
+    """
     opened = {}
 
     def close_all():
@@ -93,11 +75,10 @@ def open_lesson(browser, lab):
     def get(name):
         if name not in opened:
             close_all()
-            opened[name] = NotebookPage(browser, lab.url, f"{name}.ipynb")
-            opened[name].run_all()
-            folder = os.environ.get("MNIST_LESSONS_SCREENSHOTS")
-            if folder:
-                opened[name].screenshots(Path(folder) / name)
+            notebook = opened[name] = NotebookPage(browser, lab.url, f"{name}.ipynb")
+            notebook.run_by_keys() if name == "01_data" else notebook.run_all()
+            if folder := os.environ.get("MNIST_LESSONS_SCREENSHOTS"):
+                notebook.screenshots(Path(folder) / name)
         return opened[name]
 
     yield get
@@ -125,12 +106,9 @@ def open_notebook(browser, lab):
 
     def open_one(*cells, **options):
         if isinstance(cells[0], str):
-            written = nbformat.v4.new_notebook(
-                cells=[nbformat.v4.new_code_cell(source) for source in cells],
-                metadata={
-                    "kernelspec": {"name": "python3", "display_name": "Python 3"}
-                },
-            )
+            code = [nbformat.v4.new_code_cell(source) for source in cells]
+            metadata = {"kernelspec": KERNEL}
+            written = nbformat.v4.new_notebook(cells=code, metadata=metadata)
         else:
             (written,) = cells
         name = f"scratch_{next(numbers)}.ipynb"

@@ -200,6 +200,14 @@ class NotebookPage:
         item.click()
         self.wait_until_idle(seconds)
 
+    def run_by_keys(self, seconds=300):
+        """Run all cells, from the selected first one on, without the mouse."""
+        count = self.panel.locator(".jp-Notebook-cell").count()
+        for _ in range(count - 1):
+            self.keyboard.press("Shift+Enter")
+        self.keyboard.press("Control+Enter")  # the last one: no new cell below it
+        self.wait_until_idle(seconds)
+
     def wait_until_idle(self, seconds=120):
         """Wait until no cell waits, no cell runs and the widgets have appeared."""
         self._wait_for(

@@ -10,7 +10,10 @@ import time
 import urllib.request
 from pathlib import Path
 
+import nbformat
+
 LESSONS = Path(__file__).resolve().parent.parent.parent / "notebooks"
+QUICK = Path(__file__).resolve().parent / "quick.py"
 ADVICE = (
     "the tests in a browser need Chromium: apt install chromium (Debian, Ubuntu), "
     "brew install --cask chromium (macOS), or `python -m playwright install chromium`; "
@@ -33,6 +36,12 @@ SETTINGS = {
     # JupyterLab takes cells that are out of view out of the page, and what is not in
     # the page cannot be found or looked at
     "notebook-extension/tracker": {"windowingMode": "none", "scrollPastEnd": False},
+}
+KERNEL = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+# python3 by name: a kernel of the user's that is called so, too, is another Python
+KERNELS = {
+    "python3": KERNEL,
+    "quick": [*KERNEL, f"--IPKernelApp.exec_files={QUICK}"],
 }
 
 
@@ -62,7 +71,7 @@ def launch(chromium):
 
 
 class Lab:
-    """JupyterLab on 127.0.0.1, on copies of the lessons, without the user's settings.
+    """JupyterLab on 127.0.0.1, on quick copies of the lessons, without user settings.
 
     It takes further options of JupyterLab, as they are typed.
 
@@ -76,8 +85,15 @@ class Lab:
         self.log = folder / "server.log"
         self.root.mkdir()
         for lesson in LESSONS.glob("*.ipynb"):
-            shutil.copy(lesson, self.root)
-        self._write_settings(folder)
+            copy = nbformat.read(lesson, as_version=4)
+            copy.metadata["kernelspec"] = {"name": "quick", "display_name": "quick"}
+            nbformat.write(copy, self.root / lesson.name)
+        for name, values in SETTINGS.items():
+            file = f"settings/@jupyterlab/{name}.jupyterlab-settings"
+            write_json(folder / file, values)
+        for name, command in KERNELS.items():
+            spec = {"argv": command, "display_name": name, "language": "python"}
+            write_json(folder / "path" / "kernels" / name / "kernel.json", spec)
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             port = free.getsockname()[1]
@@ -86,48 +102,15 @@ class Lab:
         command += ["--expose-app-in-browser", "--IdentityProvider.token="]
         command += ["--ServerApp.ip=127.0.0.1", f"--ServerApp.port={port}"]
         command += ["--ServerApp.port_retries=0", f"--ServerApp.root_dir={self.root}"]
-        command += options
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
-                command,
+                [*command, *options],
                 cwd=self.root,
-                env=self._environment(folder),
+                env=environment(folder),
                 stdout=log,
                 stderr=log,
                 start_new_session=True,  # Ctrl-C is for pytest, which then stops it
             )
-
-    def _write_settings(self, folder):
-        for name, values in SETTINGS.items():
-            file = folder / "settings" / "@jupyterlab" / f"{name}.jupyterlab-settings"
-            file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_text(json.dumps(values), encoding="utf-8")
-        # a kernel of the user's that is called python3, too, would be another Python
-        command = [
-            sys.executable,
-            "-m",
-            "ipykernel_launcher",
-            "-f",
-            "{connection_file}",
-        ]
-        spec = {"argv": command, "display_name": "Python 3", "language": "python"}
-        kernel = folder / "path" / "kernels" / "python3" / "kernel.json"
-        kernel.parent.mkdir(parents=True)
-        kernel.write_text(json.dumps(spec), encoding="utf-8")
-
-    def _environment(self, folder):
-        ours = {
-            "JUPYTER_CONFIG_DIR": "config",
-            "JUPYTER_DATA_DIR": "data",
-            "JUPYTER_PATH": "path",
-            "JUPYTER_RUNTIME_DIR": "runtime",
-            "JUPYTERLAB_SETTINGS_DIR": "settings",
-            "JUPYTERLAB_WORKSPACES_DIR": "workspaces",
-            "IPYTHONDIR": "ipython",
-        }
-        refused = {"MPLBACKEND", "JUPYTER_TOKEN"}
-        kept = {k: v for k, v in os.environ.items() if k not in refused}
-        return kept | {name: str(folder / part) for name, part in ours.items()}
 
     def wait(self, seconds=120):
         """Return once it answers."""
@@ -149,3 +132,24 @@ class Lab:
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
+
+
+def write_json(file, content):
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(json.dumps(content), encoding="utf-8")
+
+
+def environment(folder):
+    """Return this process's environment, with Jupyter's folders in that folder."""
+    ours = {
+        "JUPYTER_CONFIG_DIR": "config",
+        "JUPYTER_DATA_DIR": "data",
+        "JUPYTER_PATH": "path",
+        "JUPYTER_RUNTIME_DIR": "runtime",
+        "JUPYTERLAB_SETTINGS_DIR": "settings",
+        "JUPYTERLAB_WORKSPACES_DIR": "workspaces",
+        "IPYTHONDIR": "ipython",
+    }
+    refused = {"MPLBACKEND", "JUPYTER_TOKEN"}
+    kept = {k: v for k, v in os.environ.items() if k not in refused}
+    return kept | {name: str(folder / part) for name, part in ours.items()}

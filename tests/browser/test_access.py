@@ -4,13 +4,11 @@ import re
 
 import nbformat
 import pytest
+from lesson_cells import LESSONS, cells_of, code_of, images_of
 from nbconvert import HTMLExporter
-from test_access import alts_in
 
 from browser.notebook_page import PANEL
-from browser.server import LESSONS
 
-LESSON = LESSONS / "01_data.ipynb"
 # what axe-core says of every notebook, whatever stands in it
 OF_NBCONVERT = {"link-in-text-block": "its links have a colour, and no line below"}
 OF_JUPYTERLAB = {
@@ -28,12 +26,10 @@ def axe():
     return pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
 
 
-def found_by(axe, page, context, known):
+def found_by(axe, page, context=None, known=()):
     """Return what axe-core finds wrong: the rule, and the elements that break it."""
-    options = {
-        "resultTypes": ["violations"],
-        "rules": {rule: {"enabled": False} for rule in known},
-    }
+    rules = {rule: {"enabled": False} for rule in known}
+    options = {"resultTypes": ["violations"], "rules": rules}
     results = axe.run(page, context=context, options=options).response
     return {
         rule["id"]: [node["html"][:200] for node in rule["nodes"]]
@@ -41,54 +37,31 @@ def found_by(axe, page, context, known):
     }
 
 
-@pytest.fixture(scope="module")
-def exported(browser):
-    """The lesson as a page, as `jupyter nbconvert --to html` makes it."""
-    page = browser.new_page()
-    page.route(re.compile("^https?:"), lambda route: route.abort())
-    page.set_content(HTMLExporter().from_filename(LESSON)[0])
-    yield page
-    page.close()
-
-
-@pytest.fixture(scope="module")
-def opened(open_notebook):
-    """The lesson as it is stored, opened in JupyterLab and not run."""
-    notebook = open_notebook(nbformat.read(LESSON, as_version=4))
-    yield notebook
-    notebook.close()
-
-
-def undescribed(page, alts):
-    """Return the alt texts that no image on a page has for its name."""
+def undescribed(page):
+    """Return the alt texts of lesson 1 that no image on a page has for its name."""
+    alts = images_of(*code_of(cells_of(LESSONS[0])))
     names = [re.sub(r"\s+", " ", alt) for alt in alts]
+    assert len(names) > 5
     return [n for n in names if not page.get_by_role("img", name=n, exact=True).count()]
 
 
-def test_every_picture_of_an_exported_lesson_has_its_description(exported):
-    assert undescribed(exported, alts_in(LESSON)) == []
-    assert exported.get_by_alt_text("No description").count() == 0
-
-
-def test_every_picture_of_a_lesson_in_jupyterlab_has_its_description(opened):
-    assert undescribed(opened.panel, alts_in(LESSON)) == []
-    first = opened.panel.get_by_role("img", name="1 image of a digit: label: 5.")
-    assert first.evaluate("e => e.complete && e.naturalWidth > 100")
-
-
-def test_axe_finds_nothing_on_an_exported_lesson(axe, exported):
-    assert found_by(axe, exported, {"exclude": CODE}, OF_NBCONVERT) == {}
-
-
-@pytest.mark.parametrize("theme", ["JupyterLab Light", "JupyterLab Dark"])
-def test_axe_finds_nothing_in_a_lesson_in_jupyterlab(axe, opened, theme):
-    opened.use_theme(theme)
-    assert found_by(axe, opened.page, PANEL, OF_JUPYTERLAB) == {}
-    opened.use_theme("JupyterLab Light")
-
-
-def test_axe_notices_what_is_wrong(axe, browser):
+def test_an_exported_lesson_is_described_in_full_and_axe_finds_nothing(axe, browser):
     page = browser.new_page()
+    page.route(re.compile("^https?:"), lambda route: route.abort())
+    page.set_content(HTMLExporter().from_filename(LESSONS[0])[0])
+    assert undescribed(page) == []
+    assert page.get_by_alt_text("No description").count() == 0
+    assert found_by(axe, page, {"exclude": CODE}, OF_NBCONVERT) == {}
     page.set_content("<html lang=en><title>a</title><main><h1>a</h1><img src=a.png>")
-    assert found_by(axe, page, None, {}).keys() == {"image-alt"}
+    assert found_by(axe, page).keys() == {"image-alt"}  # axe does notice
     page.close()
+
+
+def test_a_stored_lesson_in_jupyterlab_is_described_and_axe_finds_nothing(axe, scratch):
+    notebook = scratch(nbformat.read(LESSONS[0], as_version=4))  # it is not run
+    assert undescribed(notebook.panel) == []
+    first = notebook.panel.get_by_role("img", name="1 image of a digit: label: 5.")
+    assert first.evaluate("e => e.complete && e.naturalWidth > 100")
+    for theme in ("JupyterLab Dark", "JupyterLab Light"):
+        notebook.use_theme(theme)
+        assert found_by(axe, notebook.page, PANEL, OF_JUPYTERLAB) == {}, theme

@@ -1,44 +1,8 @@
-"""A lesson worked through with the keyboard alone: its cells, and what is in them."""
+"""What is in a cell is reached, used and left with the keyboard alone."""
 
-import nbformat
+import pytest
 
-from browser.server import LESSONS
 from browser.test_pieces import BLOCK
-
-
-def work_through(notebook):
-    """Run all cells, from the selected first one on, as a reader does."""
-    count = notebook.panel.locator(".jp-Notebook-cell").count()
-    for _ in range(count - 1):
-        notebook.keyboard.press("Shift+Enter")
-    notebook.keyboard.press("Control+Enter")  # the last one: no new cell below it
-    notebook.wait_until_idle(300)
-
-
-def go_to(notebook, piece):
-    """From a cell, or from a piece in it, go up to the cell of a piece and into it."""
-    active = notebook.panel.locator(".jp-Notebook-cell.jp-mod-active")
-    for _ in range(100):
-        if active.evaluate("e => e === document.activeElement"):
-            break
-        notebook.keyboard.press("Shift+Tab")
-    inside = piece.element_handle()
-    while not active.evaluate("(cell, piece) => cell.contains(piece)", inside):
-        before = active.element_handle()
-        notebook.keyboard.press("k")
-        assert active.evaluate("(e, before) => e !== before", before), "at the top"
-    notebook.tab_to(piece)
-
-
-def test_a_piece_is_reached_and_moved_by_keys(scratch):
-    notebook = scratch("first = 1", BLOCK, "last = 3")
-    work_through(notebook)
-    piece = notebook.piece(".widget-slider")
-    go_to(notebook, piece)
-    with notebook.changes(piece.locator("img")):
-        notebook.keyboard.press("ArrowRight")
-    assert notebook.errors() == []
-
 
 MENU = """
 import ipywidgets
@@ -57,34 +21,47 @@ predictions.ask("the outcome", "ABC")
 """
 
 
-def test_keys_in_a_piece_do_not_change_cells(scratch):
-    notebook = scratch(MENU, "last = 2")
-    work_through(notebook)
-    go_to(notebook, notebook.pieces())
+def go_to(notebook, piece):
+    """From a cell, or from a piece in it, go up to the cell of a piece and into it."""
+    active = notebook.panel.locator(".jp-Notebook-cell.jp-mod-active")
+    for _ in range(100):
+        if active.evaluate("e => e === document.activeElement"):
+            break
+        notebook.keyboard.press("Shift+Tab")
+    inside = piece.element_handle()
+    while not active.evaluate("(cell, piece) => cell.contains(piece)", inside):
+        before = active.element_handle()
+        notebook.keyboard.press("k")
+        assert active.evaluate("(e, before) => e !== before", before), "at the top"
+    notebook.tab_to(piece)
+
+
+def test_pieces_are_used_by_keys_and_no_cell_is_changed(scratch):
+    notebook = scratch(BLOCK, MENU, ASK, "last = 4")
+    notebook.run_by_keys()
+    block, menu, question = notebook.pieces().all()
+    go_to(notebook, question)
+    notebook.keyboard.press("ArrowDown")
+    question.get_by_role("radio", name="B", checked=True).wait_for()
+    go_to(notebook, menu)
     for key in ("ArrowDown", "x"):  # JupyterLab would go to the next cell, and cut it
         notebook.keyboard.press(key)
     assert notebook.run_code("print(menu.value)") == "two"
-    assert len(notebook.state()["cells"]) == 2
-
-
-def test_a_prediction_is_chosen_by_keys(scratch):
-    notebook = scratch(ASK, "last = 2")
-    work_through(notebook)
-    go_to(notebook, notebook.pieces())
-    notebook.keyboard.press("ArrowDown")
-    notebook.page.wait_for_timeout(500)
-    assert notebook.pieces().get_by_role("radio", name="B").is_checked()
-
-
-def test_lesson_1_is_worked_through_by_keys(scratch):
-    notebook = scratch(nbformat.read(LESSONS / "01_data.ipynb", as_version=4))
-    work_through(notebook)
+    go_to(notebook, block)
+    with notebook.changes(block.locator("img")):
+        notebook.keyboard.press("ArrowRight")
+    assert len(notebook.state()["cells"]) == 4
     assert notebook.errors() == []
-    controls = notebook.page.locator("button, input, select, [tabindex]")
-    pieces = notebook.pieces().filter(has=controls).all()
+
+
+@pytest.mark.parametrize("lesson", ["01_data"], indirect=True)
+def test_each_piece_of_a_lesson_is_reached_and_left_by_keys(lesson):
+    # lesson 1 was run by keys, too: see `open_lesson`
+    controls = lesson.page.locator("button, input, select, [tabindex]")
+    pieces = lesson.pieces().filter(has=controls).all()
     assert len(pieces) >= 3
-    for piece in reversed(pieces):  # each is reached, and can be left again
-        go_to(notebook, piece)
-    notebook.tab_to(pieces[0].get_by_role("button", name="Next"))
-    with notebook.changes(pieces[0].locator("canvas")):
-        notebook.keyboard.press("Space")
+    for piece in reversed(pieces):
+        go_to(lesson, piece)
+    lesson.tab_to(pieces[0].get_by_role("button", name="Next"))
+    with lesson.changes(pieces[0].locator("canvas")):
+        lesson.keyboard.press("Space")

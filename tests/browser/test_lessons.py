@@ -1,8 +1,9 @@
 """Each lesson, run in a real JupyterLab, and the interactive pieces in it.
 
+The copies are quick (see quick.py): nbval holds the numbers, the browser the behaviour.
 A lesson runs once. To test a piece of it, add a test that names the lesson:
 
-    @in_lesson("02_linear_model")
+    @in_lessons("02_linear_model")
     def test_the_slider_retrains(lesson):
         piece = lesson.piece(".learning-rate")  # whose root is, or holds, this
         with lesson.changes(piece.locator("img")):
@@ -23,57 +24,42 @@ from browser.server import LESSONS
 from browser.test_drawing import SEVEN
 
 NAMES = sorted(path.stem for path in LESSONS.glob("[0-9][0-9]_*.ipynb"))
-every_lesson = pytest.mark.parametrize("lesson", NAMES, indirect=True)
 
 
-def in_lesson(name):
-    return pytest.mark.parametrize("lesson", [name], indirect=True)
+def in_lessons(*names):
+    return pytest.mark.parametrize("lesson", names, indirect=True)
 
 
-@every_lesson
+@in_lessons(*NAMES)
 def test_a_lesson_runs_without_errors_and_shows_every_widget(lesson):
     assert lesson.errors() == []
 
 
-@every_lesson
-def test_pieces_of_a_lesson_are_readable_in_every_theme(lesson):
+@in_lessons(*NAMES)
+def test_pieces_of_a_lesson_are_readable_named_and_narrow_enough(lesson):
+    pieces = lesson.pieces().all()
     for theme in ("JupyterLab Dark", "JupyterLab Light"):
         lesson.use_theme(theme)
-        for piece in lesson.pieces().all():
-            assert low_contrasts(piece) == {}, theme
-
-
-@every_lesson
-def test_controls_and_images_in_the_pieces_of_a_lesson_have_names(lesson):
-    for piece in lesson.pieces().all():
-        assert nameless_controls(piece) == []
-
-
-@every_lesson
-def test_pieces_of_a_lesson_fit_a_narrow_window(lesson):
+        assert [low_contrasts(piece) for piece in pieces] == [{}] * len(pieces), theme
+    assert [nameless_controls(piece) for piece in pieces] == [[]] * len(pieces)
     lesson.page.set_viewport_size({"width": 600, "height": 900})
     lesson.page.wait_for_timeout(500)
-    try:
-        assert [piece.inner_text()[:80] for piece in lesson.too_wide()] == []
-    finally:
-        lesson.page.set_viewport_size({"width": 1300, "height": 1000})
+    too_wide = [piece.inner_text()[:80] for piece in lesson.too_wide()]
+    lesson.page.set_viewport_size({"width": 1300, "height": 1000})
+    assert too_wide == []
 
 
-@in_lesson("01_data")
+@in_lessons("01_data")
 def test_the_digit_browser_shows_other_digits_and_their_pixels(lesson):
     piece = lesson.piece(".lessons-browser-title")
-    title = piece.locator(".lessons-browser-title")
-    assert title.inner_text() == "Digit 0 of 60,000, label 5"
-    assert piece.get_by_role("combobox").locator("option:checked").inner_text() == "any"
-    piece.get_by_role("button", name="Next").click()
-    title.get_by_text("Digit 1 of 60,000, label 0").wait_for()
+    piece.get_by_role("combobox").select_option("any")
     piece.get_by_role("button", name="Most unusual").click()
     piece.get_by_text("Number 1 of the unusual ones").wait_for()
     with lesson.changes(piece.locator(".lessons-browser-value")):
         piece.locator("canvas").hover(position={"x": 150, "y": 150})
 
 
-@in_lesson("01_data")
+@in_lessons("01_data")
 def test_the_batch_explorer_scales_and_serves_the_batch(lesson):
     piece = lesson.piece(".widget-slider")
     assert "391 batches an epoch" in piece.inner_text()
@@ -87,7 +73,7 @@ def test_the_batch_explorer_scales_and_serves_the_batch(lesson):
         piece.get_by_role("button", name="Next batch").click()
 
 
-@in_lesson("01_data")
+@in_lessons("01_data")
 def test_an_answer_after_the_run_is_shown_beside_the_outcome(lesson):
     prompt = lesson.cell('predictions.ask("nearest mean"')
     outcome = lesson.cell('predictions.compare("nearest mean"')
@@ -96,7 +82,7 @@ def test_an_answer_after_the_run_is_shown_beside_the_outcome(lesson):
     outcome.get_by_text("You said B afterwards").wait_for()
 
 
-@in_lesson("02_linear_model")
+@in_lessons("02_linear_model")
 def test_the_learning_rate_slider_retrains(lesson):
     piece = lesson.piece(".widget-slider")
     with lesson.changes(piece.locator("img")):
@@ -106,16 +92,19 @@ def test_the_learning_rate_slider_retrains(lesson):
     assert piece.get_by_role("alert").count() == 0
 
 
-@in_lesson("02_linear_model")
-def test_a_seven_drawn_with_the_mouse_is_recognised_by_a_model(lesson):
+@in_lessons("02_linear_model", "05_tuning")
+def test_every_model_answers_a_seven_drawn_with_the_mouse(lesson):
     pad = lesson.piece("canvas")
     pad.get_by_role("button", name="Clear").click()
     pad.locator("table").wait_for(state="detached")
     lesson.draw(pad.locator("canvas").first, SEVEN)
-    pad.get_by_text("answers 7").first.wait_for()
+    # which digit they say is for test_drawing.py: these here have learned too little
+    answers = pad.get_by_role("columnheader", name=re.compile(r" answers \d"))
+    answers.first.wait_for()
+    assert answers.count() >= 2
 
 
-@in_lesson("03_mlp")
+@in_lessons("03_mlp")
 def test_each_slider_of_the_fitting_curves_retrains(lesson):
     piece = lesson.piece(".widget-slider")
     for name in ("width", "hidden layers", "dropout", "training digits"):
@@ -126,7 +115,7 @@ def test_each_slider_of_the_fitting_curves_retrains(lesson):
     assert "2 hidden layers of 128, dropout 0.1, 3,000 digits" in alt
 
 
-@in_lesson("04_cnn")
+@in_lessons("04_cnn")
 def test_a_kernel_is_edited_and_a_learned_one_chosen(lesson):
     workshop = lesson.pieces().filter(has=lesson.page.locator(".mnist-kernel")).last
     with lesson.changes(workshop.locator("img")):
@@ -139,7 +128,7 @@ def test_a_kernel_is_edited_and_a_learned_one_chosen(lesson):
     assert workshop.get_by_label("weight in row 2, column 2").is_disabled()
 
 
-@pytest.mark.parametrize("lesson", ["04_cnn", "05_tuning"], indirect=True)
+@in_lessons("04_cnn", "05_tuning")
 def test_a_cell_of_the_confusion_matrix_shows_its_digits(lesson):
     piece = lesson.piece(".lessons-confusion-told")
     piece.get_by_role("button", name=re.compile("^3 read as 3: ")).click()
@@ -149,17 +138,7 @@ def test_a_cell_of_the_confusion_matrix_shows_its_digits(lesson):
     assert "3" in cards.first.inner_text()
 
 
-@in_lesson("05_tuning")
-def test_every_model_of_the_ladder_answers_a_drawing(lesson):
-    pad = lesson.piece("canvas")
-    pad.get_by_role("button", name="Clear").click()
-    pad.locator("table").wait_for(state="detached")
-    lesson.draw(pad.locator("canvas").first, SEVEN)
-    for name in ("linear", "MLP", "CNN", "last"):
-        pad.get_by_role("columnheader", name=f"{name} answers 7").wait_for()
-
-
-@pytest.mark.parametrize("lesson", ["04_cnn", "05_tuning"], indirect=True)
+@in_lessons("04_cnn", "05_tuning")
 def test_training_was_drawn_while_it_went_on(lesson):
     chart = lesson.cell("live=True, **").locator(".jp-OutputArea img")
     assert chart.count() == 1
