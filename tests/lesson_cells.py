@@ -7,7 +7,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from mnist_lessons.teaching.exercises import exercises_of, tags_of  # noqa: F401
+from mnist_lessons.teaching.notebooks import exercises_of, tags_of  # noqa: F401
 
 NOTEBOOKS = Path(__file__).resolve().parent.parent / "notebooks"
 LESSONS = sorted(NOTEBOOKS.glob("[0-9][0-9]_*.ipynb"))
