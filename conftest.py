@@ -63,7 +63,7 @@ class Lesson(IPyNbFile):
     def collect(self):
         """Yield nbval's items, and after each check one that is called a solution."""
         # imported here, since it takes seconds, and not every process collects
-        from mnist_lessons.teaching.exercises import exercises_of
+        from mnist_lessons.teaching.notebooks import exercises_of
 
         cells = list(super().collect())  # reads the notebook
         exercises = {id(found.check): found for found in exercises_of(self.nb.cells)}
