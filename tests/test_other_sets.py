@@ -90,7 +90,7 @@ def test_tune_searches_on_another_set(tiny):
         tune("linear", **options)
     with pytest.raises(ValueError, match="dataset='letters' is not known"):
         tune("linear", **(options | {"dataset": "letters"}))
-    plan = Plan("linear", dataset="KMNIST")
+    plan = Plan(model="linear", dataset="KMNIST")
     assert plan.about["dataset"] == "KMNIST"
 
 
