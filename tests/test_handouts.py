@@ -175,6 +175,7 @@ def test_a_folder_that_cannot_be_written_to_is_named(run, monkeypatch):
 def test_a_lesson_that_breaks_the_rules_is_named(lesson, run):
     title, stub, check, answer = exercise()
     plain = new_code_cell("x")
+    empty = "<details><summary>Solution</summary></details>"
     live = new_code_cell("x", metadata={"tags": ["live"]})
     rule = "the exercise that begins with `answer = ...` needs a check"
     for option, cells, problem in [
@@ -183,6 +184,7 @@ def test_a_lesson_that_breaks_the_rules_is_named(lesson, run):
         ("", [title, stub, plain, answer], rule),
         ("", [title, stub, check, new_markdown_cell("Hints.")], rule),
         ("", [title, stub, check, new_markdown_cell(answer.source * 2)], rule),
+        ("", [title, stub, check, new_markdown_cell(answer.source + empty)], rule),
         ("--skeleton", exercise(), "no cell is tagged live"),
         ("--skeleton", [title, live], f"cell {live.id} is tagged live, but give it"),
     ]:

@@ -196,6 +196,8 @@ def test_code_that_is_too_long_for_a_slide_is_cut_at_an_empty_line():
     assert texts == [f"{block}\n\n{block}", block]
     unbroken = slides_of(code("x = 1\n" * (MOST_LINES + 1)))[1:]
     assert [s.blocks[0].text.count("\n") + 1 for s in unbroken] == [MOST_LINES, 1]
+    (alone,) = outline(new_notebook(cells=[code("x")]))
+    assert alone.opens  # or it would stand in no column
 
 
 def test_skipped_cells_are_gone_and_notes_are_for_the_speaker():
