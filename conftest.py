@@ -7,7 +7,7 @@ run: the check must say "right", and what comes after must still come out as sto
 
 import os
 import re
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import pytest
 from nbformat.v4 import new_code_cell
@@ -15,6 +15,13 @@ from nbval.plugin import IPyNbCell, IPyNbFile
 
 ROOT = Path(__file__).resolve().parent
 OPENS_THE_TEST_DIGITS = "05_tuning.ipynb"
+# files of tests that start many processes, or share what is built for them
+TOGETHER = {
+    "test_distributed.py": "processes",
+    "test_workers.py": "processes",
+    "test_packaging.py": "installed",
+    "test_colab.py": "installed",
+}
 
 # kernels compute side by side: `use_half_the_cores` obeys the first, PyTorch the second
 os.environ |= {"MNIST_LESSONS_THREADS": "1", "OMP_NUM_THREADS": "1"}
@@ -110,6 +117,7 @@ def pytest_configure(config):
         config.option.nbval_sanitize_with = str(ROOT / "tests" / "nbval.cfg")
 
 
+@pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers():
     """Start a process for each core; more than six would wait for the longest lesson.
 
@@ -119,28 +127,39 @@ def pytest_xdist_auto_num_workers():
     return min(6, len(allowed(0)))
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist, which looks at the markers only once
-def pytest_collection_modifyitems(items):
-    """Keep in one process what belongs together, and begin with what takes longest.
+def group_of(nodeid):
+    """Return the name of what stays in one process: mostly the tests of one file.
 
     One kernel runs the cells of a lesson, in order; one JupyterLab serves all tests in
-    a browser. Other tests say so themselves: `pytest.mark.xdist_group("processes")`.
+    a browser.
     """
-    for item in items:
-        if isinstance(item.parent, Lesson):
-            item.add_marker(pytest.mark.xdist_group(item.path.stem))
-        elif item.path.is_relative_to(ROOT / "tests" / "browser"):
-            item.add_marker(pytest.mark.xdist_group("browser"))
+    file = PurePosixPath(nodeid.split("::")[0])
+    return "browser" if "browser" in file.parts else TOGETHER.get(file.name, file.name)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """Hand out groups (xdist 3.8 cannot read its own marker with pytest 9.2)."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByGroup(LoadScopeScheduling):
+        def _split_scope(self, nodeid):
+            return group_of(nodeid)
+
+    return ByGroup(config, log)
+
+
+def pytest_collection_modifyitems(items):
+    """Begin with what takes longest: lessons, the browser, other groups of files."""
     items.sort(key=turn)
 
 
 def turn(item):
-    """Return a key: lessons, the longest first; the browser; groups; all others."""
+    """Return a key to sort by; tests that name a lesson to open stand together."""
     if isinstance(item.parent, Lesson):
         return 0, -item.parent.seconds(), item.path.name
-    marker = item.get_closest_marker("xdist_group")
-    if marker and marker.args[0] == "browser":
-        # a lesson is opened once, for all tests that name it
+    group = group_of(item.nodeid)
+    if group == "browser":
         params = item.callspec.params if hasattr(item, "callspec") else {}
         return 1, 0, params.get("lesson", "")
-    return (2, 0, marker.args[0]) if marker else (3, 0, "")
+    return (2, 0, group) if group in TOGETHER.values() else (3, 0, "")

@@ -20,8 +20,6 @@ from nbclient import NotebookClient
 from mnist_lessons import colab, files
 from mnist_lessons.files import DataFileError
 
-pytestmark = pytest.mark.xdist_group("installed")  # which is built once a process
-
 RAW = NOTEBOOKS.parent / "data" / "MNIST" / "raw"
 WHERE = "import mnist_lessons, torch\nprint(mnist_lessons.__file__, torch.__file__)"
 # what stands in for Colab: a module, and what its kernel does before the first cell

@@ -7,12 +7,9 @@ import tarfile
 import zipfile
 from pathlib import Path, PurePosixPath
 
-import pytest
-
 from mnist_lessons import __version__ as VERSION  # noqa: N812
 
 ROOT = Path(__file__).resolve().parent.parent
-pytestmark = pytest.mark.xdist_group("installed")  # which is built once a process
 
 
 def test_the_wheel_holds_the_package_and_nothing_else(built, project_files):
