@@ -157,12 +157,12 @@ def load_mnist(
 
     train_images, train_labels = _as_tensors(train)
     test_images, test_labels = _as_tensors(test)
-    pixels = train_images[:split]
-    mean, std = given or (pixels.mean().item(), pixels.std().item())
+    mean, std = given or _pixel_statistics(train_images[:split])
     classes = class_names(dataset)
 
     def digits(images: Tensor, labels: Tensor) -> Digits:
-        images = images.sub(mean).div_(std)
+        # the bytes become floats once, and those are then scaled in place
+        images = images.float().div_(255).sub_(mean).div_(std)
         return Digits(images.to(device), labels.to(device), classes, mean, std)
 
     def loader(data: Digits, shuffle: bool = False) -> DataLoader:
@@ -261,12 +261,24 @@ def _mean_and_std(normalize: Any) -> tuple[float, float] | None:
     return mean, std
 
 
+def _pixel_statistics(images: Tensor) -> tuple[float, float]:
+    """Return mean and standard deviation of pixels given as bytes, scaled to [0, 1].
+
+    From the count of each of the 256 values: exact, and without a copy in floats.
+    """
+    counts = torch.bincount(images.flatten(), minlength=256).double()
+    values = torch.arange(256).double() / 255
+    mean = (counts @ values) / counts.sum()
+    variance = counts @ (values - mean).square() / (counts.sum() - 1)
+    return mean.item(), variance.sqrt().item()
+
+
 def _as_tensors(data: datasets.MNIST) -> tuple[Tensor, Tensor]:
-    """Return images in [0, 1], (count, 1, 28, 28), and labels, (count,)."""
+    """Return images as bytes, (count, 1, 28, 28), and labels, (count,)."""
     images, labels = data.data, data.targets
     if isinstance(data, datasets.EMNIST):
         # EMNIST's files hold each image on its side
         images = images.transpose(1, 2).contiguous()
     if labels.ndim == 2:
         labels = labels[:, 0]  # QMNIST: the class, then seven facts about the writer
-    return images.unsqueeze(1).float().div_(255), labels.long()
+    return images.unsqueeze(1), labels.long()
