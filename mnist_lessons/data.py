@@ -147,34 +147,26 @@ def load_mnist(
 
     dataset_class, options = DATASETS[dataset]
     folder = find_digits(data_dir, dataset)
-    train, test = (
-        dataset_class(folder, train=is_train, **options) for is_train in (True, False)
-    )
-    _check_count("valid_size", valid_size, at_least=0, at_most=len(train) - 1)
-    split = len(train) - valid_size
+    images, labels = _as_tensors(dataset_class(folder, train=True, **options))
+    _check_count("valid_size", valid_size, at_least=0, at_most=len(images) - 1)
+    split = len(images) - valid_size
     if limit is not None:
         _check_count("limit", limit, at_least=1, at_most=split)
-
-    train_images, train_labels = _as_tensors(train)
-    test_images, test_labels = _as_tensors(test)
-    mean, std = given or _pixel_statistics(train_images[:split])
+    mean, std = given or _pixel_statistics(images[:split])
     classes = class_names(dataset)
 
-    def digits(images: Tensor, labels: Tensor) -> Digits:
+    def loader(images: Tensor, labels: Tensor, shuffle: bool = False) -> DataLoader:
         # the bytes become floats once, and those are then scaled in place
-        images = images.float().div_(255).sub_(mean).div_(std)
-        return Digits(images.to(device), labels.to(device), classes, mean, std)
-
-    def loader(data: Digits, shuffle: bool = False) -> DataLoader:
-        return make_loader(data, batch_size, shuffle=shuffle, seed=seed)
+        images = images.float().div_(255).sub_(mean).div_(std).to(device)
+        digits = Digits(images, labels.to(device), classes, mean, std)
+        return make_loader(digits, batch_size, shuffle=shuffle, seed=seed)
 
     kept = split if limit is None else limit
-    valid = digits(train_images[split:], train_labels[split:]) if valid_size else None
-    return Loaders(
-        loader(digits(train_images[:kept], train_labels[:kept]), shuffle=True),
-        None if valid is None else loader(valid),
-        loader(digits(test_images, test_labels)),
-    )
+    train = loader(images[:kept], labels[:kept], shuffle=True)
+    images = images[split:].clone()  # lets go of the other bytes
+    valid = loader(images, labels[split:]) if valid_size else None
+    test = _as_tensors(dataset_class(folder, train=False, **options))
+    return Loaders(train, valid, loader(*test))
 
 
 def class_names(dataset: str = "MNIST") -> list[str]:
