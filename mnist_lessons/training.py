@@ -16,7 +16,8 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
-from torch.optim.lr_scheduler import LRScheduler
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler, OneCycleLR
 from torch.utils.data import DataLoader
 
 from mnist_lessons.arguments import check_whole
@@ -67,6 +68,38 @@ def _cores() -> int:
         quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
         cores = min(cores, int(quota) // int(period))
     return cores
+
+
+def one_cycle(
+    rise: float = 0.2, cycle_momentum: bool = False
+) -> Callable[[Optimizer, int], OneCycleLR]:
+    """Raise the rate to `lr` over this share of the steps, then lower it to zero.
+
+    For `fit(..., schedule=one_cycle())`; the optimizer's own rate is the peak (Smith
+    and Topin, 2018, arXiv:1708.07120). Built in lesson 2, as `rise_and_fall`.
+
+    Args:
+        rise: the share of all steps that the way up takes, above 0, below 1.
+        cycle_momentum: also lower the momentum while the rate rises.
+
+    Raises:
+        ValueError: `rise` is not between 0 and 1.
+    """
+    if not 0 < rise < 1:
+        raise ValueError(f"rise={rise!r} does not work: give a share such as 0.2.")
+
+    def schedule(optimizer: Optimizer, total_steps: int) -> OneCycleLR:
+        # PyTorch divides by the steps of the way up less one, which may be 0
+        share = rise * 1.001 if rise * total_steps == 1 else rise
+        return OneCycleLR(
+            optimizer,
+            optimizer.defaults["lr"],
+            total_steps=total_steps,
+            pct_start=share,
+            cycle_momentum=cycle_momentum,
+        )
+
+    return schedule
 
 
 def fit(

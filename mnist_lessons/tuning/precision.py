@@ -14,7 +14,7 @@ from mnist_lessons.models import DigitClassifier
 
 
 def bfloat16_pays(
-    model: DigitClassifier, loader: DataLoader, layout: torch.memory_format
+    model: DigitClassifier, loader: DataLoader, channels_last: bool = False
 ) -> bool:
     """Time a few training steps of a copy of the model, in float32 and in bfloat16.
 
@@ -26,9 +26,10 @@ def bfloat16_pays(
     Args:
         model: what is to be trained, on the device where that will happen.
         loader: its first batch is used.
-        layout: how the images will lie in memory, such as `torch.channels_last`.
+        channels_last: whether images will be stored with the channel last.
     """
     device = next(model.parameters()).device
+    layout = torch.channels_last if channels_last else torch.contiguous_format
     try:
         trial = copy.deepcopy(model).train()
     except RuntimeError:  # it keeps a tensor with its gradients, say its last logits

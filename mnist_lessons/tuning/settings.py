@@ -9,10 +9,9 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch.optim import Optimizer
-from torch.optim.lr_scheduler import OneCycleLR
 
 from mnist_lessons.models import CNN, MLP, DigitClassifier, LinearModel
+from mnist_lessons.training import one_cycle
 
 Settings = Mapping[str, Any]
 Model = str | Callable[..., DigitClassifier]
@@ -29,38 +28,6 @@ OPTIMIZERS: dict[str, Any] = {
     "adamw": torch.optim.AdamW,
 }
 RATES = {"sgd": 0.1, "momentum": 0.01, "adam": 0.001, "adamw": 0.001}
-
-
-def one_cycle(
-    rise: float = 0.2, cycle_momentum: bool = False
-) -> Callable[[Optimizer, int], OneCycleLR]:
-    """Raise the rate to `lr` over this share of the steps, then lower it to zero.
-
-    For `fit(..., schedule=one_cycle())`; the optimizer's own rate is the peak (Smith
-    and Topin, 2018, arXiv:1708.07120). Built in lesson 2, as `rise_and_fall`.
-
-    Args:
-        rise: the share of all steps that the way up takes, above 0, below 1.
-        cycle_momentum: also lower the momentum while the rate rises.
-
-    Raises:
-        ValueError: `rise` is not between 0 and 1.
-    """
-    if not 0 < rise < 1:
-        raise ValueError(f"rise={rise!r} does not work: give a share such as 0.2.")
-
-    def schedule(optimizer: Optimizer, total_steps: int) -> OneCycleLR:
-        # PyTorch divides by the steps of the way up less one, which may be 0
-        share = rise * 1.001 if rise * total_steps == 1 else rise
-        return OneCycleLR(
-            optimizer,
-            optimizer.defaults["lr"],
-            total_steps=total_steps,
-            pct_start=share,
-            cycle_momentum=cycle_momentum,
-        )
-
-    return schedule
 
 
 SCHEDULES: dict[str, Any] = {"constant": None, "one-cycle": one_cycle()}
