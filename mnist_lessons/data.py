@@ -9,6 +9,7 @@ import os
 from numbers import Integral
 from pathlib import Path
 from typing import Any, NamedTuple
+from weakref import WeakValueDictionary
 
 import torch
 from torch import Tensor
@@ -72,6 +73,11 @@ class Digits(TensorDataset):
     def labels(self) -> Tensor:
         """All labels: int64, (count,)."""
         return self.tensors[1]
+
+
+# digits in use: whoever asks for them again, as `tune` does or a cell that runs twice,
+# gets the same ones, where a second copy would take another 220 MB
+_IN_USE: WeakValueDictionary[tuple, Digits] = WeakValueDictionary()
 
 
 class Loaders(NamedTuple):
@@ -145,8 +151,35 @@ def load_mnist(
     _check_count("batch_size", batch_size, at_least=1)
     given = _mean_and_std(normalize)
 
-    dataset_class, options = DATASETS[dataset]
     folder = find_digits(data_dir, dataset)
+    key = (dataset, folder, given, valid_size, limit, str(device))
+    piles = [_IN_USE.get((*key, number)) for number in range(3)]
+    if None in piles:
+        piles = _read_piles(dataset, folder, given, valid_size, limit, device)
+        _IN_USE.update(
+            {(*key, n): pile for n, pile in enumerate(piles) if pile is not None}
+        )
+
+    def loader(digits: Digits | None, shuffle: bool = False) -> DataLoader | None:
+        return digits and make_loader(digits, batch_size, shuffle=shuffle, seed=seed)
+
+    train, valid, test = piles
+    return Loaders(loader(train, shuffle=True), loader(valid), loader(test))
+
+
+def _read_piles(
+    dataset: str,
+    folder: Path,
+    given: tuple[float, float] | None,
+    valid_size: int,
+    limit: int | None,
+    device: torch.device | str | None,
+) -> list[Digits | None]:
+    """Return training, validation and test digits; needs little more memory than they.
+
+    Arguments are those of `load_mnist`.
+    """
+    dataset_class, options = DATASETS[dataset]
     images, labels = _as_tensors(dataset_class(folder, train=True, **options))
     _check_count("valid_size", valid_size, at_least=0, at_most=len(images) - 1)
     split = len(images) - valid_size
@@ -155,18 +188,17 @@ def load_mnist(
     mean, std = given or _pixel_statistics(images[:split])
     classes = class_names(dataset)
 
-    def loader(images: Tensor, labels: Tensor, shuffle: bool = False) -> DataLoader:
+    def digits(images: Tensor, labels: Tensor) -> Digits:
         # the bytes become floats once, and those are then scaled in place
-        images = images.float().div_(255).sub_(mean).div_(std).to(device)
-        digits = Digits(images, labels.to(device), classes, mean, std)
-        return make_loader(digits, batch_size, shuffle=shuffle, seed=seed)
+        images = images.float().div_(255).sub_(mean).div_(std)
+        return Digits(images.to(device), labels.to(device), classes, mean, std)
 
     kept = split if limit is None else limit
-    train = loader(images[:kept], labels[:kept], shuffle=True)
+    train = digits(images[:kept], labels[:kept])
     images = images[split:].clone()  # lets go of the other bytes
-    valid = loader(images, labels[split:]) if valid_size else None
-    test = _as_tensors(dataset_class(folder, train=False, **options))
-    return Loaders(train, valid, loader(*test))
+    valid = digits(images, labels[split:]) if valid_size else None
+    test = digits(*_as_tensors(dataset_class(folder, train=False, **options)))
+    return [train, valid, test]
 
 
 def class_names(dataset: str = "MNIST") -> list[str]:
