@@ -176,12 +176,12 @@ def test_lesson_5_opens_the_test_digits_once_and_chooses_nothing_afterwards():
     uses = []
     for number, cell in enumerate(code):
         for node in ast.walk(python_of(cell)):
+            assert not (isinstance(node, ast.Attribute) and node.attr == "test")
             is_test = isinstance(node, ast.Name) and node.id == "test"
-            assert not (is_test and isinstance(node.ctx, ast.Load)), cell.source
-            if isinstance(node, ast.Attribute) and node.attr == "test":
+            if is_test and isinstance(node.ctx, ast.Load):
                 uses.append(number)
     (opened,) = uses
-    assert "evaluate(reloaded, sixty.test)" in code[opened].source
+    assert "evaluate(reloaded, test)" in code[opened].source
     assert not any("fit(" in cell.source for cell in code[opened:])
     later = "\n".join(cell.source for cell in code[opened + 1 :])
     assert not re.search(r"result\.\w+ *[<>]|max\(.*result", later)
