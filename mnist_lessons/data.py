@@ -160,7 +160,7 @@ def load_mnist(
             {(*key, n): pile for n, pile in enumerate(piles) if pile is not None}
         )
 
-    def loader(digits: Digits | None, shuffle: bool = False) -> DataLoader | None:
+    def loader(digits: Any, shuffle: bool = False) -> Any:
         return digits and make_loader(digits, batch_size, shuffle=shuffle, seed=seed)
 
     train, valid, test = piles
