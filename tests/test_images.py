@@ -244,7 +244,10 @@ def test_what_are_no_grey_values():
 
 def test_files_that_are_refused(tmp_path):
     seven().save(tmp_path / "whole.png")
-    whole = (tmp_path / "whole.png").read_bytes()
+    Image.new("1", (14_000, 14_000)).save(tmp_path / "bomb.png")
+    whole, bomb = (
+        (tmp_path / f"{name}.png").read_bytes() for name in ("whole", "bomb")
+    )
     (tmp_path / "folder.png").mkdir()
     eps = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n"
     for name, content, message in [
@@ -253,6 +256,7 @@ def test_files_that_are_refused(tmp_path):
         ("empty.png", b"", "is not a picture"),
         ("text.png", b"this is no picture", "is not a picture"),
         ("half.png", whole[: len(whole) // 2], "is damaged or incomplete"),
+        ("bomb.png", bomb, "has too many pixels"),
         ("photo.heic", b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", "HEIC.*as PNG or JPEG"),
         ("drawing.eps", eps, "is not a picture"),
     ]:
@@ -263,15 +267,6 @@ def test_files_that_are_refused(tmp_path):
             pytest.raises(ImageError, match=f"{name}.*{message}|{message}.*{name}"),
         ):
             read_digit(tmp_path / name)
-
-
-@pytest.mark.parametrize("size", [(14_000, 14_000), (13_000, 12_000)])
-def test_a_file_that_unfolds_to_fill_the_memory(tmp_path, size):
-    path = tmp_path / "bomb.png"  # the second is just below what Pillow refuses
-    Image.new("1", size).save(path)
-    assert path.stat().st_size < 100_000
-    with pytest.raises(ImageError, match=r"bomb\.png: .*too many pixels"):
-        read_digit(path)
 
 
 # single steps
