@@ -103,7 +103,7 @@ def test_tables_say_what_their_rows_and_columns_are():
         heads = re.findall("<th[ >][^>]*", table._repr_html_())
         scopes = [re.search('scope="(col|row)"', head)[1] for head in heads]
         assert scopes.count("col") >= 3
-        assert scopes.count("row") == len(getattr(table, "_rows", table))
+        assert scopes.count("row") == len(getattr(table, "rows", table))
 
 
 # Machado, Oliveira and Fernandes (2009), IEEE Trans. Vis. Comput. Graph. 15(6), for
@@ -186,6 +186,9 @@ def hard_to_read(figure):
 
     A tenth of the pixels behind a text may be worse: a dotted line that it crosses.
     """
+    for axis in figure.axes:
+        if not axis.axison:  # its ticks are out of sight
+            axis.set(xticks=[], yticks=[])
     canvas = FigureCanvasAgg(figure)
     canvas.draw()
     figure.set_layout_engine("none")  # or else nothing is where it was
@@ -234,7 +237,9 @@ def test_what_a_picture_says_and_draws_stands_out(name):
     assert not says_too_little(drawn.alt), drawn.alt
     assert too_faint(drawn.figure) == set()
     assert hard_to_read(drawn.figure) == {}
-    for axis in filter(lambda axis: axis.axison, drawn.figure.axes):
+    for axis in drawn.figure.axes:
+        if axis.get_label() == "<colorbar>":
+            continue
         across, up = axis.get_xlabel(), axis.get_ylabel() or axis.get_title()
         for side, says in ((axis.xaxis, across), (axis.yaxis, up)):
             numbers = [t for t in side.get_ticklabels() if t.get_text()[:1].isdigit()]

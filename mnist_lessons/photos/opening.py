@@ -1,8 +1,4 @@
-"""Opening a picture, whatever kind it is, as grey values: where `read_digit` begins.
-
-Afterwards a picture is a float32 tensor (height, width), 0 for black and 1 for white,
-with at most `LARGEST` pixels a side.
-"""
+"""Opening any picture as grey values, float32 (height, width): 0 black, 1 white."""
 
 import os
 import warnings
@@ -53,20 +49,16 @@ def _grey_of_file(path: Path) -> Tensor:
             Image.open(path, formats=known) as picture,
         ):
             return _grey_of_picture(picture)
-    except Image.DecompressionBombError as error:  # it would fill the memory
-        raise ImageError(
-            f"{path} has too many pixels. Make it smaller and try again."
-        ) from error
-    except UnidentifiedImageError as error:
-        raise ImageError(
-            f"{path} is not a picture of a kind that can be read here (nor is a HEIC "
-            "photo of an iPhone). Save it as PNG or JPEG and try again."
-        ) from error
+    except Image.DecompressionBombError:  # a small file that would fill the memory
+        why = "has too many pixels. Make it smaller and try again."
+    except UnidentifiedImageError:
+        why = (
+            "is not a picture of a kind that can be read here (nor is a HEIC photo of "
+            "an iPhone). Save it as PNG or JPEG and try again."
+        )
     except Exception as error:  # a damaged file makes Pillow raise nearly anything
-        raise ImageError(
-            f"{path} cannot be read ({error}). If it is damaged or incomplete, get it "
-            "again, or save it anew."
-        ) from error
+        why = f"is damaged or incomplete ({error}). Get it again, or save it anew."
+    raise ImageError(f"{path} {why}")
 
 
 def _grey_of_picture(picture: Image.Image) -> Tensor:
