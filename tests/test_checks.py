@@ -122,7 +122,7 @@ RIGHT = {
         lambda t, v: (torch.tensor(mixes_up(t, v)[0]), *mixes_up(t, v)[1:]),
     ],
 }
-THE_FUNCTION = "the function itself"
+
 # usual wrong answers, by a piece of the message that each deserves
 WRONG = {
     "centre_of_mass": {
@@ -138,7 +138,7 @@ WRONG = {
         "you say row": lambda i: (13.5, 13.5),
         "does it return": lambda i: None,
         "Your function stopped": lambda i: i.mean(),
-        THE_FUNCTION: (14.0, 14.0),
+        "the function itself": (14.0, 14.0),
     },
     "divided_twice": {
         "mean subtracted": "A",
@@ -275,7 +275,7 @@ WRONG = {
         "wrong way round": lambda t, v: (0.92, *mixes_up(t, v)[:0:-1]),
         "not mixed up": lambda t, v: (0.92, *another_pair(t, v)),
         "Your function stopped": lambda t, v: t.missing,
-        THE_FUNCTION: (0.92, "Shirt", "Coat"),
+        "the function itself": (0.92, "Shirt", "Coat"),
     },
 }
 

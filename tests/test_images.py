@@ -100,10 +100,8 @@ def test_pictures_of_digits_are_read_as_well_as_the_digits(scene, digits, answer
 
 def one(width, height=200, canvas=300):
     """A stroke of `width` pixels, dark on light."""
-    image = Image.new("L", (canvas, canvas), 230)
-    left = (canvas - width) // 2
-    box = [left, 50, left + width - 1, 50 + height - 1]
-    ImageDraw.Draw(image).rectangle(box, fill=20)
+    image, left = Image.new("L", (canvas, canvas), 230), (canvas - width) // 2
+    image.paste(20, (left, 50, left + width, 50 + height))
     return image
 
 
@@ -125,7 +123,7 @@ def test_strokes_get_a_width_that_mnist_has_and_proportions_are_kept():
         assert least <= float(seen[14].sum()) <= most
         assert len(seen[extent(seen > 0.5)]) == 20
     image = one(20)  # and a stroke that stands apart, by 5 pixels, belongs to the digit
-    ImageDraw.Draw(image).rectangle([165, 60, 220, 80], fill=20)
+    image.paste(20, (165, 60, 221, 81))
     seen = read_digit(image)[0, 0]
     assert seen[extent(seen > 0.5)].shape[1] >= 7
 
@@ -247,9 +245,6 @@ def test_files_that_are_refused(tmp_path):
             read_digit(tmp_path / name)
 
 
-# single steps
-
-
 def test_paper_follows_the_light_and_not_the_ink():
     clean = torch.tensor(in_shadow(np.full((160, 200), 0.9))).float()
     inked = clean.clone()
@@ -286,11 +281,6 @@ def test_main_shape_prefers_what_lies_within():
     assert int(recognition.main_shape(mask).sum()) == 20 * 4 + 4
     mask[40:60, 20:] = False
     assert int(recognition.main_shape(mask).sum()) == int(mask[:, :10].sum())
-
-
-def test_otsu_parts_two_groups():
-    values = torch.cat([torch.rand(900) * 0.2, 0.7 + torch.rand(100) * 0.2])
-    assert 0.19 < filtering.otsu(values) < 0.71
 
 
 def test_as_text_draws_the_pixels():
