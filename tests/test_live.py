@@ -8,7 +8,6 @@ import torch
 
 from mnist_lessons import LinearModel, fit
 from mnist_lessons.plots import live
-from mnist_lessons.plots.live import LiveChart
 
 CURVES = [f"{p} {v}" for p in ("training", "validation") for v in ("loss", "accuracy")]
 
@@ -17,9 +16,10 @@ CURVES = [f"{p} {v}" for p in ("training", "validation") for v in ("loss", "accu
 def drawn(monkeypatch):
     """The pictures that were shown, the first as "new", the later ones as "again".
 
-    The clock is one that only a drawing moves, by half a second, and `pass_seconds`.
+    The clock is one that only a drawing moves, by half a second, and `clock.now`.
     """
-    shown, curves, now = [], [], [0.0]
+    shown, curves = [], []
+    clock = types.SimpleNamespace(now=0.0, perf_counter=lambda: clock.now)
 
     def keep(kind):
         def show(bundle, metadata, raw, display_id=True):
@@ -32,23 +32,16 @@ def drawn(monkeypatch):
 
         return show
 
-    draw = live.draw_live
-
-    def slow(points, epochs):
-        now[0] += 0.5
+    def slow(points, epochs, draw=live.draw_live):
+        clock.now += 0.5
         curves.append({name: list(line) for name, line in points.items()})
         return draw(points, epochs)
 
     monkeypatch.setattr(live, "draw_live", slow)
     monkeypatch.setattr(live, "display", keep("new"))
     monkeypatch.setattr(live, "get_ipython", lambda: types.SimpleNamespace(kernel=True))
-    clock = types.SimpleNamespace(perf_counter=lambda: now[0])
     monkeypatch.setattr(live, "time", clock)
-
-    def pass_seconds(seconds):
-        now[0] += seconds
-
-    return types.SimpleNamespace(shown=shown, curves=curves, pass_seconds=pass_seconds)
+    return types.SimpleNamespace(shown=shown, curves=curves, clock=clock)
 
 
 def train(some, valid=True, **options):
@@ -69,17 +62,19 @@ def test_the_chart_is_drawn_in_one_place_and_ends_with_the_whole_run(
     assert "validation" not in alts[5]
     assert f"to {history['valid_loss'][-1]:.3g}" in alts[-1]
     assert "validation accuracy" in alts[-1]
-    undrawn, _ = train(some, live=False)
-    assert len(drawn.shown) == 21
-    assert torch.equal(model.linear.weight, undrawn.linear.weight)
+    monkeypatch.setattr(live, "get_ipython", lambda: None)
+    for is_live in (False, True):  # or outside a notebook: nothing is drawn
+        undrawn, _ = train(some, live=is_live)
+        assert len(drawn.shown) == 21
+        assert torch.equal(model.linear.weight, undrawn.linear.weight)
 
 
 def test_drawing_stays_below_a_tenth_of_the_time(drawn):
     for seconds in (2, 12, 20, 60):
         drawn.shown.clear()
-        chart = LiveChart(epochs=1, batches=200)
+        chart = live.LiveChart(epochs=1, batches=200)
         for _ in range(200):
-            drawn.pass_seconds(seconds / 200)  # for a batch
+            drawn.clock.now += seconds / 200  # for a batch
             chart.after_batch(1.0, 0.5)
         chart.draw()
         spent = 0.5 * len(drawn.shown)
@@ -88,7 +83,7 @@ def test_drawing_stays_below_a_tenth_of_the_time(drawn):
 
 
 def test_a_point_is_the_mean_of_the_batches_since_the_one_before(drawn):
-    chart = LiveChart(epochs=2, batches=40)
+    chart = live.LiveChart(epochs=2, batches=40)
     for batch in range(80):
         chart.after_batch(float(batch), None if batch < 2 else batch / 100)
     chart.after_epoch({"valid_loss": 0.5, "valid_accuracy": None})
@@ -101,32 +96,29 @@ def test_a_point_is_the_mean_of_the_batches_since_the_one_before(drawn):
     assert valid == [[(2.0, 0.5)], []]
 
 
-def test_the_axis_reaches_to_the_last_epoch_from_the_start():
+def test_both_charts_reach_to_the_last_epoch_and_draw_what_there_is():
     curves = dict.fromkeys(CURVES, []) | {"training loss": [(0.1, 1.0)]}
+    curves["validation loss"] = [(1.0, 0.5), (2.0, 0.4)]
     with warnings.catch_warnings(action="error"):  # a legend without names warns
-        axes = live.draw_live(curves, 5).figure.axes
-    assert [axis.get_xlim() for axis in axes] == [(0, 5), (0, 5)]
+        picture = live.draw_live(curves, 5)
+    assert "validation loss 0.5 to 0.4" in picture.alt
+    loss, accuracy = picture.figure.axes
+    assert loss.get_xlim() == accuracy.get_xlim() == (0, 5)
+    drawn = {line.get_label(): line.get_xydata().tolist() for line in loss.lines}
+    assert drawn == {"training": [[0.1, 1.0]], "validation": [[1.0, 0.5], [2.0, 0.4]]}
+    assert (loss.get_ylabel(), accuracy.get_ylabel()) == ("loss", "accuracy")
 
 
-def test_without_a_notebook_nothing_is_drawn(some, drawn, monkeypatch, capsys):
-    monkeypatch.setattr(live, "get_ipython", lambda: None)
-    assert len(train(some)[1]) == 2
-    assert drawn.shown == []
-    assert capsys.readouterr().out == ""
-
-
-def test_without_validation_digits_there_is_one_line(some, drawn):
-    train(some, valid=False)
-    ((_, alt),) = drawn.shown
-    assert "validation" not in alt
-    assert "training accuracy" in alt
-
-
-def test_a_run_that_is_broken_off_shows_what_there_was(some, drawn, monkeypatch):
+def test_a_run_without_validation_digits_that_is_broken_off_shows_what_there_was(
+    some, drawn
+):
     def stop(_):
         raise KeyboardInterrupt
 
-    _, history = train(some, on_epoch_end=stop)
+    _, history = train(some, valid=False, on_epoch_end=stop)
     assert history.by_hand
-    assert "training loss" in drawn.shown[-1][1]
     assert "Stopped by hand" in history.stopped
+    ((_, alt),) = drawn.shown
+    assert "training loss" in alt
+    assert "training accuracy" in alt
+    assert "validation" not in alt

@@ -22,24 +22,3 @@ from mnist_lessons.checks.lesson_5 import (
     range_test,
     search_space,
 )
-
-__all__ = [
-    "NOT_TRIED",
-    "centre_of_mass",
-    "clothes",
-    "divided_twice",
-    "dropout",
-    "edge_filter",
-    "few_digits",
-    "forgot_zero_grad",
-    "interval",
-    "learning_rate",
-    "max_pool",
-    "nearest_neighbour",
-    "range_test",
-    "search_space",
-    "small_cnn",
-    "small_network",
-    "softmax",
-    "which_dropout",
-]

@@ -50,21 +50,11 @@ def exercise(examine: Callable[[Any], str]) -> Callable[[Any], Verdict]:
             return NOT_TRIED
         except NotYetError as hint:
             return Verdict("not yet", str(hint))
-        except KeyboardInterrupt:
-            raise
-        except BaseException as error:  # SystemExit too: the notebook goes on
-            message = f"The check could not use this. {in_pythons_words(error)}"
-            return Verdict("not yet", message)
+        except (Exception, SystemExit) as error:  # the notebook goes on
+            words = f"Python says: {type(error).__name__}: {error}"
+            return Verdict("not yet", f"The check could not use this. {words}")
 
     return check
-
-
-def in_pythons_words(error: BaseException) -> str:
-    """Return what Python says of an error, even of one that cannot be shown."""
-    try:
-        return f"Python says: {type(error).__name__}: {error}"
-    except Exception:
-        return f"Python says: {type(error).__name__}."
 
 
 def require(condition: bool | Tensor, hint: str) -> None:
@@ -94,10 +84,8 @@ def call(function: Any, *inputs: Any) -> Any:
     copies = [x.clone() if isinstance(x, Tensor) else x for x in inputs]
     try:
         result = function(*copies)
-    except (KeyboardInterrupt, NotYetError):
-        raise
-    except BaseException as error:
-        words = in_pythons_words(error)
+    except (Exception, SystemExit) as error:
+        words = f"Python says: {type(error).__name__}: {error}"
         raise NotYetError(f"Your function stopped. {words}") from error
     if result is ... or (isinstance(result, tuple) and any(x is ... for x in result)):
         raise NotTriedError
@@ -159,8 +147,11 @@ def numbers(answer: Any, count: int, hint: str) -> list[float]:
         raise NotYetError(hint) from error
 
 
-def accuracy(answer: Any, source: str) -> float:
-    """Read an accuracy: a plain number, or a tensor or array that holds just one."""
+def accuracy(answer: Any, source: str, instead: str = "") -> float:
+    """Read an accuracy: a plain number, or a tensor or array that holds just one.
+
+    It is what `source` returns; `instead` may be mistaken for it.
+    """
     if hasattr(answer, "tolist"):
         values = torch.as_tensor(answer).flatten().tolist()
         answer = values[0] if len(values) == 1 else answer
@@ -169,18 +160,16 @@ def accuracy(answer: Any, source: str) -> float:
         f"Give the check what {source} returns: one number.",
     )
     require(not math.isnan(answer), "The accuracy is not a number (nan).")
+    require(
+        answer <= 1,
+        "An accuracy is a fraction here, 0.9 and not 90. Give the check what "
+        f"{source} returns, unchanged{instead and f', and not {instead}'}.",
+    )
     return float(answer)
 
 
 def good_and_small(
-    task: str,
-    source: str,
-    *,
-    goal: float,
-    best: float,
-    large: str,
-    weak: str,
-    praise: str,
+    task: str, source: str, goal: float, best: float, large: str, weak: str, praise: str
 ) -> Callable[[Any], Verdict]:
     """Make the check of a pair that `source` returns, (accuracy, numbers learned).
 

@@ -5,17 +5,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mnist_lessons.checks.asking import (
-    NotYetError,
-    accuracy,
-    call,
-    choice,
-    exercise,
-    fresh,
-    numbers,
-    require,
-    rule_out,
-)
+from mnist_lessons.checks import asking
+from mnist_lessons.checks.asking import exercise, fresh, require
 
 
 @exercise
@@ -37,7 +28,7 @@ def centre_of_mass(function: Any) -> str:
         return float(down / total), float(across / total)
 
     pair = "Return two numbers, the row first: return row, column."
-    row, column = numbers(call(function, image), 2, pair)
+    row, column = asking.numbers(asking.call(function, image), 2, pair)
 
     def is_at(place: tuple[float, ...]) -> bool:
         return abs(row - place[0]) < 1e-3 and abs(column - place[1]) < 1e-3
@@ -69,7 +60,7 @@ def centre_of_mass(function: Any) -> str:
         ((true[0] // 1, true[1] // 1), whole),
         ((round(true[0]), round(true[1])), whole),
     )
-    rule_out(is_at, mistakes)
+    asking.rule_out(is_at, mistakes)
     require(
         row >= top and column >= left,
         "That is outside the ink. Could it be that your sums are of type uint8, which "
@@ -79,14 +70,14 @@ def centre_of_mass(function: Any) -> str:
         row <= 27 and column <= 27,
         "That is outside the image. A sum is not an average yet.",
     )
-    raise NotYetError(
+    raise asking.NotYetError(
         f"For a patch of ink in rows {top} to {top + 11} and columns {left} to "
         f"{left + 6} you say row {row:.2f}, column {column:.2f}. Which positions do "
         "you average, and how much does each one count?"
     )
 
 
-divided_twice = choice(
+divided_twice = asking.choice(
     "Check the letter of the picture that was divided by 255 twice.",
     "C",
     "Pictures are stretched to the full range of grey before you see them, so they "
@@ -102,17 +93,8 @@ divided_twice = choice(
 @exercise
 def nearest_neighbour(answer: Any) -> str:
     """Check the accuracy of a nearest-neighbour classifier: 90 % on validation."""
-    answer = accuracy(answer, "nearest_neighbour(...)")
-    require(
-        not (answer > 1 and answer <= 100),
-        "An accuracy is a fraction here, 0.9 and not 90. Give the check what "
-        "nearest_neighbour(...) returns, unchanged.",
-    )
-    require(
-        answer <= 1,
-        "That is the number of stored digits. Give the check the accuracy that "
-        "nearest_neighbour(...) returns for it.",
-    )
+    instead = "the number of stored digits"
+    answer = asking.accuracy(answer, "nearest_neighbour(...)", instead)
     require(
         answer < 1,
         "All of them right? Then the digits were looked up among themselves. Score "

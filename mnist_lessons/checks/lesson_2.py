@@ -5,18 +5,8 @@ from typing import Any
 
 import torch
 
-from mnist_lessons.checks.asking import (
-    NotYetError,
-    a_tensor,
-    accuracy,
-    call,
-    choice,
-    exercise,
-    fresh,
-    gradient_flows,
-    require,
-    rule_out,
-)
+from mnist_lessons.checks import asking
+from mnist_lessons.checks.asking import exercise, fresh, require
 
 
 @exercise
@@ -25,8 +15,8 @@ def softmax(function: Any) -> str:
     logits = 2 * torch.randn(6, 10, generator=fresh())
     true = logits.softmax(dim=1)
     try:
-        result = call(function, logits)
-    except NotYetError as error:
+        result = asking.call(function, logits)
+    except asking.NotYetError as error:
         require(
             "must match the size" not in str(error),
             "A sum or maximum over dim=1 loses that dimension, and its 6 numbers no "
@@ -38,7 +28,7 @@ def softmax(function: Any) -> str:
             "the values alone.",
         )
         raise
-    result = a_tensor(result)
+    result = asking.a_tensor(result)
     require(
         result.shape == logits.shape,
         f"The logits have the shape {tuple(logits.shape)}, your result "
@@ -65,9 +55,9 @@ def softmax(function: Any) -> str:
             ),
             (true.log(), "These are logarithms of probabilities. One exp is missing."),
         )
-        rule_out(functools.partial(torch.allclose, result, atol=1e-4), mistakes)
+        asking.rule_out(functools.partial(torch.allclose, result, atol=1e-4), mistakes)
         sums_are_one = torch.allclose(result.sum(dim=1), torch.ones(6), atol=1e-4)
-        raise NotYetError(
+        raise asking.NotYetError(
             "Each row sums to 1, but the ratios in it are not those of softmax. Is exp "
             "taken of the logits as they are?"
             if sums_are_one
@@ -75,7 +65,7 @@ def softmax(function: Any) -> str:
         )
     # 1,000 overflows exp; rows far apart catch one maximum taken over the whole batch
     offsets = torch.tensor([[1000.0], [0.0], [-1000.0], [500.0], [2.0], [-3.0]])
-    large = call(function, logits + offsets).to(logits.dtype)
+    large = asking.call(function, logits + offsets).to(logits.dtype)
     require(
         not (torch.allclose(large[0], true[0], atol=1e-4) and large[2].isnan().any()),
         "You subtract one maximum from the whole batch. In rows far below it every exp "
@@ -87,7 +77,7 @@ def softmax(function: Any) -> str:
         "infinity is not a number. What can you do to all logits of a row without "
         "changing its probabilities?",
     )
-    gradient_flows(function, logits)
+    asking.gradient_flows(function, logits)
     return (
         "Differences between logits become ratios of probabilities, and only the "
         "differences count: that is why a maximum may be subtracted from all."
@@ -97,12 +87,7 @@ def softmax(function: Any) -> str:
 @exercise
 def learning_rate(answer: Any) -> str:
     """Check the validation accuracy that a chosen learning rate reached: 90.5 %."""
-    answer = accuracy(answer, "one_epoch(lr=...)")
-    require(
-        answer <= 1,
-        "An accuracy is a fraction here, 0.9 and not 90. Give the check what "
-        "one_epoch(lr=...) returns, unchanged, and not the learning rate.",
-    )
+    answer = asking.accuracy(answer, "one_epoch(lr=...)", "the learning rate")
     require(
         answer <= 0.94,
         "More than this model reaches in an epoch. Is it the learning rate itself?",
@@ -123,7 +108,7 @@ def learning_rate(answer: Any) -> str:
     )
 
 
-forgot_zero_grad = choice(
+forgot_zero_grad = asking.choice(
     "Check the letter of the curve whose loop forgot `zero_grad`.",
     "B",
     "Without zero_grad every step repeats all the gradients so far, like a ball "

@@ -4,17 +4,8 @@ from typing import Any
 
 import torch
 
-from mnist_lessons.checks.asking import (
-    a_tensor,
-    call,
-    choice,
-    exercise,
-    fresh,
-    good_and_small,
-    gradient_flows,
-    require,
-    rule_out,
-)
+from mnist_lessons.checks import asking
+from mnist_lessons.checks.asking import exercise, fresh, require
 
 
 @exercise
@@ -22,7 +13,7 @@ def dropout(function: Any) -> str:
     """Check a function: values (n, units), p -> values with a share p of zeros."""
     values = 0.5 + torch.rand(400, 50, generator=fresh())
     p = 0.2
-    result = a_tensor(call(function, values, p))
+    result = asking.a_tensor(asking.call(function, values, p))
     require(
         result.shape == values.shape,
         f"The values have the shape {tuple(values.shape)}, your result "
@@ -68,29 +59,29 @@ def dropout(function: Any) -> str:
         (1 / p, "You divide by p. What share of the values is kept?"),
         (1 + p, "Close, but a fifth more than 80 % is not 100 %. Divide instead."),
     )
-    rule_out(lambda wrong: abs(factor - wrong) <= 1e-3, mistakes)
+    asking.rule_out(lambda wrong: abs(factor - wrong) <= 1e-3, mistakes)
     require(
         abs(factor - 1 / (1 - p)) < 1e-3,
         f"Kept values are multiplied by {factor:.3g}. Times the share that is kept, "
         "this should make 1.",
     )
     require(
-        not torch.equal(dropped, call(function, values, p) == 0),
+        not torch.equal(dropped, asking.call(function, values, p) == 0),
         "A second call dropped exactly the same values. Draw new ones every time.",
     )
     require(
         # a random number is exactly 0 once in 17 million
-        (call(function, values, 0.0) != values).float().mean() < 0.001,
+        (asking.call(function, values, 0.0) != values).float().mean() < 0.001,
         "With p = 0 nothing should change.",
     )
-    gradient_flows(function, values, p)
+    asking.gradient_flows(function, values, p)
     return (
         "Since the kept values make up for the dropped ones, the layer above sees the "
         "same average in training and in use, where nothing is dropped."
     )
 
 
-small_network = good_and_small(
+small_network = asking.good_and_small(
     "Check (accuracy, numbers learned): 94.5 % with at most 20,000 numbers.",
     "narrow(...)",
     goal=0.945,
@@ -104,7 +95,7 @@ small_network = good_and_small(
 )
 
 
-which_dropout = choice(
+which_dropout = asking.choice(
     "Check the letter of the run that was trained with dropout.",
     "C",
     "Training loss is measured with dropout on, so with most of the network "

@@ -6,18 +6,8 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 
-from mnist_lessons.checks.asking import (
-    NotYetError,
-    a_tensor,
-    call,
-    choice,
-    exercise,
-    fresh,
-    good_and_small,
-    gradient_flows,
-    require,
-    rule_out,
-)
+from mnist_lessons.checks import asking
+from mnist_lessons.checks.asking import exercise, fresh, require
 
 
 @exercise
@@ -28,13 +18,13 @@ def max_pool(function: Any) -> str:
     image[2:4, :2] = image[2:4, :2].abs()  # and so does one without a negative number
     batch = image[None, None]
     true, smallest = F.max_pool2d(batch, 2)[0, 0], -F.max_pool2d(-batch, 2)[0, 0]
-    result = call(function, image)
+    result = asking.call(function, image)
     require(
         not (isinstance(result, tuple) and len(result) == 2),
         "max(dim=...) returns two things, values and positions. amax(dim=...) returns "
         "the values alone.",
     )
-    result = a_tensor(result)
+    result = asking.a_tensor(result)
     require(
         result.shape != (7, 11),
         "Your windows overlap. Blocks of 2x2 lie side by side: the next one begins two "
@@ -47,7 +37,7 @@ def max_pool(function: Any) -> str:
     )
     is_like = functools.partial(torch.allclose, result, atol=1e-5)
     if is_like(true):
-        gradient_flows(function, image)
+        asking.gradient_flows(function, image)
         return (
             "A strong response survives wherever in its block it was: that is how "
             "pooling forgets a pixel of position."
@@ -74,14 +64,14 @@ def max_pool(function: Any) -> str:
             "and columns apart when you reshape.",
         ),
     )
-    rule_out(is_like, mistakes)
-    raise NotYetError(
+    asking.rule_out(is_like, mistakes)
+    raise asking.NotYetError(
         "The shape is right, the values are not: each should be the largest of a block "
         "of two rows and two columns."
     )
 
 
-edge_filter = choice(
+edge_filter = asking.choice(
     "Check the letter of the map that a filter for left edges made.",
     "B",
     "It subtracts the column on the left from the column on the right, so it "
@@ -95,7 +85,7 @@ edge_filter = choice(
 )
 
 
-small_cnn = good_and_small(
+small_cnn = asking.good_and_small(
     "Check (accuracy, numbers learned): 98 % with at most 20,000 numbers.",
     "little(...)",
     goal=0.98,

@@ -1,24 +1,15 @@
 """The checks of lesson 5."""
 
 import math
-from collections.abc import Mapping, Sequence
+import warnings
+from collections.abc import Mapping
 from typing import Any
 
 import torch
 from torch.utils.data import DataLoader
 
-from mnist_lessons.checks.asking import (
-    NotTriedError,
-    NotYetError,
-    accuracy,
-    call,
-    choice,
-    exercise,
-    fresh,
-    numbers,
-    require,
-    rule_out,
-)
+from mnist_lessons.checks import asking
+from mnist_lessons.checks.asking import exercise, fresh, require
 from mnist_lessons.data import Digits, make_loader
 from mnist_lessons.training import pick_device
 
@@ -29,7 +20,7 @@ MANY, FEW = 600, 120  # training images of a class, and of the rare twin
 SCORED = 40  # validation images of each class
 
 
-range_test = choice(
+range_test = asking.choice(
     "Check the letter of the rate that SGD's range test speaks for.",
     "C",
     "SGD's good rates are some fifty times larger than Adam's, which divides every "
@@ -40,69 +31,24 @@ range_test = choice(
 )
 
 
-class Dice:
-    """Stands in for a trial: answers with random values, and notes what was asked.
-
-    Attributes:
-        asked: for each name the kind of choice, its limits, and the answer.
-    """
-
-    def __init__(self) -> None:
-        self.asked: dict[str, tuple[str, Any, Any]] = {}
-        self._random = fresh()
-
-    def _answer(self, name: str, kind: str, limits: Any, answer: Any) -> Any:
-        before = self.asked.get(name, (kind, limits, None))
-        require(
-            before[:2] == (kind, limits),
-            f"You ask for {name} twice, and with other limits.",
-        )
-        self.asked[name] = (kind, limits, answer)
-        return answer
-
-    def _share(self) -> float:
-        return float(torch.rand(1, generator=self._random))
-
-    def suggest_float(
-        self,
-        name: str,
-        low: float,
-        high: float,
-        *,
-        step: float | None = None,
-        log: bool = False,
-    ) -> float:
-        """Answer as a trial of Optuna does."""
-        require(not (log and step), "Optuna takes log or step, not both.")
-        share = self._share()
-        value = low * (high / low) ** share if log else low + share * (high - low)
-        kind = "log" if log else "step" if step else "even"
-        return self._answer(name, kind, (low, high), value)
-
-    def suggest_int(
-        self, name: str, low: int, high: int, *, step: int = 1, log: bool = False
-    ) -> int:
-        """Answer as a trial of Optuna does."""
-        value = low + step * int(self._share() * ((high - low) // step + 1))
-        return self._answer(name, "whole", (low, high, step), value)
-
-    def suggest_categorical(self, name: str, choices: Sequence[Any]) -> Any:
-        """Answer as a trial of Optuna does."""
-        value = choices[int(self._share() * len(choices))]
-        return self._answer(name, "choice", tuple(choices), value)
-
-
 @exercise
 def search_space(function: Any) -> str:
     """Check a function: trial -> lr, dropout and batch_size by name."""
-    dice = Dice()
-    settings = call(function, dice)
+    # imported here, since it takes a second; a study says that it is new, but not now
+    import optuna
+
+    loudness = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    trial = optuna.create_study(sampler=optuna.samplers.RandomSampler()).ask()
+    optuna.logging.set_verbosity(loudness)
+    with warnings.catch_warnings(action="ignore"):  # of what gets a hint below
+        settings = asking.call(function, trial)
     require(
         isinstance(settings, Mapping),
         "Return a dictionary: the name of each setting, and its value.",
     )
     if ... in settings.values():
-        raise NotTriedError
+        raise asking.NotTriedError
     wanted = {"lr", "dropout", "batch_size"}
     missing = wanted - set(settings)
     require(
@@ -111,43 +57,46 @@ def search_space(function: Any) -> str:
     )
     extra = set(map(str, settings)) - wanted
     require(not extra, f"Nobody asked for {', '.join(sorted(extra))}.")
-    unasked = wanted - set(dice.asked)
+    unasked = wanted - set(trial.params)
     require(
         not unasked,
         f"{', '.join(sorted(unasked))} is the same in each trial, or has another name "
         "in its suggest_... call: ask the trial for it, by the name you return it by.",
     )
-    kind, limits, _ = dice.asked["lr"]
+    kinds: dict[str, Any] = trial.distributions
+    lr, dropout, size = (kinds[name] for name in ("lr", "dropout", "batch_size"))
+    floats = optuna.distributions.FloatDistribution
     require(
-        kind != "choice",
+        isinstance(lr, floats) and not lr.step,
         "The rate may be any number in between: suggest_float.",
     )
     require(
-        kind == "log",
+        lr.log,
         "The rate is drawn evenly, so two draws in three lie above 0.01. Say log=True.",
     )
-    require(limits == (0.001, 0.03), "The rate should lie between 0.001 and 0.03.")
-    kind, limits, _ = dice.asked["dropout"]
+    limits = "The rate should lie between 0.001 and 0.03."
+    require((lr.low, lr.high) == (0.001, 0.03), limits)
     require(
-        kind == "even",
+        isinstance(dropout, floats) and not dropout.step and not dropout.log,
         "Dropout may be any number from 0 to 0.3: suggest_float, without log (0 has "
         "no logarithm).",
     )
-    require(limits == (0.0, 0.3), "Dropout should lie between 0 and 0.3.")
-    kind, choices, _ = dice.asked["batch_size"]
-    whole = kind == "whole" and choices == (128, 256, 128)  # the same two
+    limits = "Dropout should lie between 0 and 0.3."
+    require((dropout.low, dropout.high) == (0.0, 0.3), limits)
+    sizes = getattr(size, "choices", ())
+    same_two = optuna.distributions.IntDistribution(128, 256, step=128)
     require(
-        whole or (kind == "choice" and sorted(choices) == [128, 256]),
+        size == same_two or sorted(sizes) == [128, 256],
         "The batch size is one of two: suggest_categorical with a list of both.",
     )
     require(
-        all(isinstance(size, int) for size in choices),
+        all(isinstance(size, int) for size in sizes),
         "A batch has a whole number of digits: 128, not 128.0.",
     )
-    require(set(dice.asked) == wanted, "You ask the trial for more than you return.")
+    require(set(trial.params) == wanted, "You ask the trial for more than you return.")
     for name in wanted:
         hint = f"You change {name} after the trial has chosen it."
-        require(settings[name] == dice.asked[name][2], hint)
+        require(settings[name] == trial.params[name], hint)
     return (
         "This is all a search has to know. The ranges are your knowledge; the rest "
         "it finds out."
@@ -158,8 +107,10 @@ def search_space(function: Any) -> str:
 def interval(function: Any) -> str:
     """Check a function: five gains -> the ends of the 95 % interval of their mean."""
     gains = 0.003 + 0.002 * torch.randn(5, generator=fresh())
-    ends = numbers(
-        call(function, gains), 2, "Return two numbers: the lower end, the upper end."
+    ends = asking.numbers(
+        asking.call(function, gains),
+        2,
+        "Return two numbers: the lower end, the upper end.",
     )
     require(not any(map(math.isnan, ends)), "An end of the interval is not a number.")
     mean, spread = float(gains.mean()), float(gains.std())
@@ -207,17 +158,18 @@ def interval(function: Any) -> str:
             "That uses the variance. The standard deviation is its square root.",
         ),
     )
-    rule_out(is_wide, mistakes)
-    raise NotYetError("The middle is right, the width is not: 2.78 standard errors.")
+    asking.rule_out(is_wide, mistakes)
+    raise asking.NotYetError(
+        "The middle is right, the width is not: 2.78 standard errors."
+    )
 
 
 @exercise
 def few_digits(answer: Any) -> str:
     """Check an accuracy: at least 97.5 % from 1,000 digits."""
-    right = accuracy(answer, "from_thousand(...)")
-    require(right <= 1, "An accuracy is a fraction here: 97.5 % is 0.975.")
+    right = asking.accuracy(answer, "from_thousand(...)")
     require(
-        0 <= right <= 0.99,
+        right <= 0.99,
         "No network learns that from 1,000 digits in 20 epochs. Give the check what "
         "from_thousand(...) returns.",
     )
@@ -241,12 +193,7 @@ class Crockery:
     """Small made-up images of twelve classes, two of which look the same.
 
     The rarer of these twins is always taken for the other one, and nothing else has to
-    be mixed up: so it is known what to find.
-
-    Attributes:
-        train, valid: loaders; images float32, (batch, 1, 28, 28).
-        rare, frequent: the names of the twins.
-        best: the accuracy on `valid` of whoever mixes up the twins alone.
+    be mixed up: so it is known what to find, and which accuracy is the best on `valid`.
     """
 
     def __init__(self) -> None:
@@ -263,7 +210,7 @@ class Crockery:
     def _loader(
         self, count: int, rare: int, device: torch.device, *, shuffle: bool
     ) -> DataLoader:
-        """Serve `count` images of each class, and `rare` of the rare twin."""
+        """Serve (batch, 1, 28, 28): `count` of each class, but `rare` of the twin."""
         counts = [count] * len(NAMES)
         counts[self._rare] = rare
         labels = torch.arange(len(NAMES)).repeat_interleave(torch.tensor(counts))
@@ -282,10 +229,10 @@ def clothes(function: Any) -> str:
     require(callable(function), "Give the check the function itself, without brackets.")
     crockery = Crockery()
     try:
-        result = call(function, crockery.train, crockery.valid)
-    except NotYetError as hint:
+        result = asking.call(function, crockery.train, crockery.valid)
+    except asking.NotYetError as hint:
         if "out of bounds" in str(hint) or "out of range" in str(hint):
-            raise NotYetError(
+            raise asking.NotYetError(
                 "Your network has too few outputs: these images have twelve classes. "
                 "Count valid.dataset.classes, and tell the model."
             ) from hint
@@ -293,18 +240,16 @@ def clothes(function: Any) -> str:
     three = "Return three things: the accuracy, the label's name, the answer's name."
     require(isinstance(result, tuple | list) and len(result) == 3, three)
     score, label, answer = result
-    right = accuracy(getattr(score, "accuracy", score), "evaluate(...).accuracy")
+    right = asking.accuracy(getattr(score, "accuracy", score), "evaluate(...).accuracy")
     require(
         isinstance(label, str) and isinstance(answer, str),
         f"{three} A class's number is its place in valid.dataset.classes.",
     )
-    known = set(NAMES)
     require(
-        label in known and answer in known,
+        {label, answer} <= set(NAMES),
         "These names are not in valid.dataset.classes: take them from there, since "
         "the images may be of anything.",
     )
-    require(0 <= right <= 1, "An accuracy is a fraction here: 92 % is 0.92.")
     require(
         label != answer,
         "Label and answer are the same: that is no mistake. Leave out what is right.",

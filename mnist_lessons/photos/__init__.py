@@ -9,14 +9,3 @@ from mnist_lessons.photos.recognition import (
     read_digit,
     steps_of,
 )
-
-__all__ = [
-    "SIZE",
-    "BlankImageError",
-    "ImageError",
-    "as_text",
-    "read_digit",
-    "read_grey",
-    "resize",
-    "steps_of",
-]

@@ -1,8 +1,4 @@
-"""Opening a picture, whatever kind it is, as grey values: where `read_digit` begins.
-
-Afterwards a picture is a float32 tensor (height, width), 0 for black and 1 for white,
-with at most `LARGEST` pixels a side.
-"""
+"""Opening any picture as grey values, float32 (height, width): 0 black, 1 white."""
 
 import os
 import warnings
@@ -18,8 +14,6 @@ from mnist_lessons.arguments import LessonsError
 from mnist_lessons.photos.filtering import resize
 
 LARGEST = 1000  # a longer picture is made smaller first: nothing is lost at 28x28
-MOST_PIXELS = 150_000_000  # some small files unfold to fill the memory
-TOO_LARGE = "The picture has too many pixels. Make it smaller and try again."
 # not all that Pillow knows: opening EPS, for one, would start another program
 FORMATS = ("PNG", "JPEG", "MPO", "GIF", "BMP", "TIFF", "WEBP", "AVIF", "PPM")
 
@@ -31,9 +25,8 @@ class ImageError(LessonsError, ValueError):
 def read_grey(source: Any) -> Tensor:
     """Return the grey values of a file, a `PIL.Image.Image`, a tensor or an array.
 
-    Raises:
-        ImageError: there is no such file, it is no picture, it is damaged or too large;
-            or the values are not grey values of shape (height, width).
+    Raises an `ImageError` if there is no such file, or it is no picture, damaged or too
+    large; or if the values are not grey values of shape (height, width).
     """
     if isinstance(source, str | os.PathLike):
         return _grey_of_file(Path(source))
@@ -56,33 +49,24 @@ def _grey_of_file(path: Path) -> Tensor:
             Image.open(path, formats=known) as picture,
         ):
             return _grey_of_picture(picture)
-    except ImageError as error:
-        raise ImageError(f"{path}: {error}") from None
-    except Image.DecompressionBombError as error:
-        raise ImageError(f"{path}: {TOO_LARGE}") from error
-    except UnidentifiedImageError as error:
-        raise ImageError(
-            f"{path} is not a picture of a kind that can be read here (nor is a HEIC "
-            "photo of an iPhone). Save it as PNG or JPEG and try again."
-        ) from error
-    except PermissionError as error:
-        raise ImageError(f"{path} cannot be read: you have no right to.") from error
-    # a damaged file makes Pillow raise nearly anything
-    except Exception as error:
-        raise ImageError(
-            f"{path} is damaged or incomplete ({error}). Get it again, or save it anew."
-        ) from error
+    except Image.DecompressionBombError:  # a small file that would fill the memory
+        why = "has too many pixels. Make it smaller and try again."
+    except UnidentifiedImageError:
+        why = (
+            "is not a picture of a kind that can be read here (nor is a HEIC photo of "
+            "an iPhone). Save it as PNG or JPEG and try again."
+        )
+    except Exception as error:  # a damaged file makes Pillow raise nearly anything
+        why = f"is damaged or incomplete ({error}). Get it again, or save it anew."
+    raise ImageError(f"{path} {why}")
 
 
 def _grey_of_picture(picture: Image.Image) -> Tensor:
-    if picture.width * picture.height > MOST_PIXELS:
-        raise ImageError(TOO_LARGE)
-    if picture.mode in ("I", "F") or picture.mode.startswith("I;"):  # 16 bits and more
-        picture = ImageOps.exif_transpose(picture)
-        values = np.asarray(picture, dtype=np.float32)
-        return _grey_of_values(values / max(1.0, float(values.max())))
     picture.draft("RGB", (LARGEST, LARGEST))  # JPEG can be read at a half, a fourth
     picture = ImageOps.exif_transpose(picture)
+    if picture.mode in ("I", "F") or picture.mode.startswith("I;"):  # 16 bits and more
+        values = np.asarray(picture, dtype=np.float32)
+        return _grey_of_values(values / max(1.0, float(values.max())))
     picture = _on_paper(picture) if picture.has_transparency_data else picture
     picture = picture.convert("RGB").convert("L")
     picture.thumbnail((LARGEST, LARGEST), Image.Resampling.BOX)

@@ -13,15 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from mnist_lessons.photos.filtering import (
-    blur,
-    extent,
-    grow,
-    otsu,
-    paper_of,
-    resize,
-    stroke_width,
-)
+from mnist_lessons.photos import filtering
 from mnist_lessons.photos.opening import ImageError, read_grey
 
 BOX, SIZE, MIDDLE = 20, 28, 14  # the digit, the whole image, and where its centre lies
@@ -52,17 +44,10 @@ def read_digit(source: Any) -> Tensor:
     place of the digit do not matter. Of several shapes the largest counts, with what
     lies close to it. Strokes thinner or thicker than MNIST's are made like those.
 
-    Args:
-        source: the name of a picture file, a `PIL.Image.Image`, or grey values of shape
-            (height, width), from 0 to 1 or from 0 to 255.
-
-    Returns:
-        float32, (1, 1, 28, 28), from 0 (paper) to 1 (ink). Not normalised: a model
-        wants `(image - model.mean) / model.std`.
-
-    Raises:
-        BlankImageError: there is no digit to be seen.
-        ImageError: the source is no picture, or damaged, or too large.
+    The source is a file, a `PIL.Image.Image`, or grey values (height, width) from 0 to
+    1 or 255; else an `ImageError` is raised, and for an empty page a `BlankImageError`.
+    The digit is float32, (1, 1, 28, 28), from 0 (paper) to 1 (ink), and not normalised:
+    a model wants `(image - model.mean) / model.std`.
     """
     return steps_of(source).image
 
@@ -71,8 +56,8 @@ def steps_of(source: Any) -> Steps:
     """Do what `read_digit` does, with its errors, and return every step of it."""
     picture = read_grey(source)
     grey = dark_on_light(picture)
-    small = resize(grey, COARSE)
-    paper = paper_of(small)
+    small = filtering.resize(grey, COARSE)
+    paper = filtering.paper_of(small)
     where = main_shape(is_ink(without_paper(small, paper)))
     digit = None if where is None else cut_out(without_paper(grey, paper), where)
     if digit is None:
@@ -91,10 +76,10 @@ def dark_on_light(grey: Tensor) -> Tensor:
     Ink is rarer than paper, so against the mean around it, it is the extreme of the
     two: the skewness says on which side. Thin and thick strokes show at other widths.
     """
-    small = resize(grey, COARSE)
+    small = filtering.resize(grey, COARSE)
     skewness = 0.0
     for part in (20, 10, 4):
-        detail = small - blur(small, max(small.shape) // part)
+        detail = small - filtering.blur(small, max(small.shape) // part)
         spread = detail.square().mean().sqrt().clamp(min=1e-6)
         skewness += float((detail / spread).pow(3).mean())
     # 0.5 to 1, because the light of a dark board is nothing to measure ink by
@@ -103,7 +88,7 @@ def dark_on_light(grey: Tensor) -> Tensor:
 
 def without_paper(grey: Tensor, paper: Tensor) -> Tensor:
     """Return the part of the light that ink swallows: 0 for paper, near 1 for ink."""
-    ink = 1 - grey / resize(paper, grey.shape)
+    ink = 1 - grey / filtering.resize(paper, grey.shape)
     # noise lifts the paper a little; a thick digit may cover more than half of it
     return ink - ink.quantile(0.25)
 
@@ -115,23 +100,23 @@ def is_ink(ink: Tensor) -> Tensor:
     noise = 2.5 * float(ink.abs().quantile(0.25))
     least = max(FAINTEST, 6 * noise)
     seen = ink[ink > least]
-    return ink > (max(least, otsu(seen) / 2) if len(seen) else least)
+    return ink > (max(least, filtering.otsu(seen) / 2) if len(seen) else least)
 
 
 def cut_out(ink: Tensor, where: Tensor) -> Tensor | None:
     """Return one shape alone, from 0 to 1 with soft edges; `None` if it is no shape."""
-    gate = F.interpolate(grow(where, 2)[None, None], ink.shape)[0, 0]
-    box = extent(gate > 0)
-    ink, gate = (resize(part[box], FINE) for part in (ink, gate))
+    gate = F.interpolate(filtering.grow(where, 2)[None, None], ink.shape)[0, 0]
+    box = filtering.extent(gate > 0)
+    ink, gate = (filtering.resize(part[box], FINE) for part in (ink, gate))
     # ink is what is darker than the middle between ink and paper
-    core = (ink > otsu(ink[gate > 0])) & (gate > 0)
+    core = (ink > filtering.otsu(ink[gate > 0])) & (gate > 0)
     if not core.any():
         return None
-    around = grow(core.float(), 1 + max(ink.shape) // 40)
+    around = filtering.grow(core.float(), 1 + max(ink.shape) // 40)
     rest = ink[(gate > 0) & (around == 0)]
     light = rest.median() if len(rest) else torch.tensor(0.0)
     soft = ((ink - light) / (ink[core].median() - light)).clamp(0, 1) * around
-    return soft[extent(soft > 0.05)]
+    return soft[filtering.extent(soft > 0.05)]
 
 
 def main_shape(mask: Tensor) -> Tensor | None:
@@ -142,13 +127,13 @@ def main_shape(mask: Tensor) -> Tensor | None:
     """
 
     def length(shape: Tensor) -> int:
-        return max(span.stop - span.start for span in extent(shape))
+        return max(shape[filtering.extent(shape)].shape)
 
     def is_within(shape: Tensor) -> bool:
         return not (shape[[0, -1]].any() or shape[:, [0, -1]].any())
 
     labels = torch.arange(1.0, mask.numel() + 1).view(mask.shape) * mask
-    while not torch.equal(spread := grow(labels, 1) * mask, labels):
+    while not torch.equal(spread := filtering.grow(labels, 1) * mask, labels):
         labels = spread  # each pixel takes the largest label that it can reach
     names, areas = labels[mask].unique(return_counts=True)
     shapes = [labels == names[i] for i in areas.argsort(descending=True)[:20]]
@@ -157,7 +142,7 @@ def main_shape(mask: Tensor) -> Tensor | None:
     if not large:
         return None
     main = next(filter(is_within, large), large[0])
-    near = grow(main.float(), max(1, round(0.15 * length(main)))) > 0
+    near = filtering.grow(main.float(), max(1, round(0.15 * length(main)))) > 0
     for shape in shapes:
         belongs = (shape & near).any() and shape.sum() > 0.03 * main.sum()
         if belongs and (is_within(shape) or not is_within(main)):
@@ -170,14 +155,18 @@ def fit_box(digit: Tensor) -> Tensor:
 
     Strokes are first made as wide as MNIST's: a thin pen's would vanish at this size.
     """
-    wide = stroke_width(digit) * BOX / max(digit.shape)
+    wide = filtering.stroke_width(digit) * BOX / max(digit.shape)
     change = max(0.0, USUAL[0] - wide) + min(0.0, USUAL[1] - wide)
     if change:
-        digit = F.pad(resize(digit, FINE, enlarge=True), [FINE // 10] * 4)
+        digit = F.pad(filtering.resize(digit, FINE, enlarge=True), [FINE // 10] * 4)
         radius = round(abs(change) / 2 * FINE / BOX)
-        digit = grow(digit, radius) if change > 0 else -grow(-digit, radius)
-        digit = digit[extent(digit > 0.05)]
-    digit = resize(digit, BOX, enlarge=True)
+        digit = (
+            filtering.grow(digit, radius)
+            if change > 0
+            else -filtering.grow(-digit, radius)
+        )
+        digit = digit[filtering.extent(digit > 0.05)]
+    digit = filtering.resize(digit, BOX, enlarge=True)
     return digit / digit.max()
 
 

@@ -27,26 +27,3 @@ from mnist_lessons.plots.digits import (
     templates,
     value_ranges,
 )
-
-__all__ = [
-    "HARD_DIGITS",
-    "Rung",
-    "answer_sheet",
-    "bars",
-    "batch",
-    "confusion",
-    "curves",
-    "digits",
-    "filtering",
-    "fitting",
-    "history",
-    "ladder",
-    "learning",
-    "maps",
-    "pixels",
-    "runs",
-    "scatter",
-    "spread",
-    "templates",
-    "value_ranges",
-]

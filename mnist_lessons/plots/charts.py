@@ -11,29 +11,13 @@ from matplotlib.ticker import MaxNLocator, NullFormatter, PercentFormatter
 from torch import Tensor
 
 from mnist_lessons.history import History, Score
-from mnist_lessons.plots.picture import (
-    BLACK,
-    BLUE,
-    COLOURS,
-    DASHES,
-    GREY,
-    MARKERS,
-    ORANGE,
-    Picture,
-    accuracy_axis,
-    are_long,
-    centred,
-    error_of,
-    fitting_size,
-    grid,
-    in_one_style,
-    mark_accuracies,
-)
+from mnist_lessons.plots import picture
+from mnist_lessons.plots.picture import BLACK, BLUE, GREY, ORANGE, Picture, grid
 
 BESIDE: dict[str, Any] = {"loc": "center left", "bbox_to_anchor": (1.0, 0.5)}
 
 
-@in_one_style
+@picture.in_one_style
 def bars(
     values: Mapping[str, Tensor | Sequence[float]],
     names: Sequence[str] | None = None,
@@ -52,7 +36,7 @@ def bars(
         heights = torch.as_tensor(heights).detach().cpu().flatten().tolist()
         below = list(names or map(str, range(len(heights))))
         drawn = axis.bar(below, heights, color=BLUE)
-        if are_long(below) and len(below) > 4:
+        if picture.are_long(below) and len(below) > 4:
             axis.set_xticks(range(len(below)), below, rotation=90)
         if highlight is not None:
             drawn[highlight].set(facecolor=ORANGE, hatch="//")
@@ -64,7 +48,7 @@ def bars(
     return Picture(figure, f"Bar charts of {titles}. {'; '.join(listed)}.")
 
 
-@in_one_style
+@picture.in_one_style
 def curves(
     lines: Mapping[str, Sequence[float]],
     x: Sequence[float] | None = None,
@@ -102,7 +86,7 @@ def curves(
     return Picture(figure, f"Line chart of {ylabel} against {xlabel}. {ends}.")
 
 
-@in_one_style
+@picture.in_one_style
 def scatter(
     groups: Mapping[str, tuple[Sequence[float], Sequence[float]]],
     *,
@@ -122,7 +106,7 @@ def scatter(
         axis, best = axes[number], max(range(len(y)), key=lambda dot: y[dot])
         if (first := list(xlabel).index(xlabel[number])) != number:
             axis.sharex(axes[first])
-        errors = [error_of(accuracy) for accuracy in y]
+        errors = [picture.error_of(accuracy) for accuracy in y]
         axis.plot(x, errors, "o", color=BLUE, alpha=0.8, markersize=7)
         axis.plot(x[best], errors[best], "s", color=ORANGE, markersize=9)
         axis.set(title=title, xlabel=xlabel[number])
@@ -130,7 +114,7 @@ def scatter(
         axis.grid(axis="y")
         winners.append(f"{len(y)} dots, the best, {y[best]:.3g}, at {x[best]:.3g}")
     axes[0].set_ylabel(ylabel)
-    accuracy_axis(axes[0], [a for _, y in groups.values() for a in y])
+    picture.accuracy_axis(axes[0], [a for _, y in groups.values() for a in y])
     listed = "; ".join(map(": ".join, zip(groups, winners, strict=True)))
     return Picture(
         figure,
@@ -138,12 +122,11 @@ def scatter(
     )
 
 
-@in_one_style
+@picture.in_one_style
 def history(record: History) -> Picture:
     """Draw the loss and the accuracy of a training run against the epoch.
 
-    Raises:
-        ValueError: the run ended before its first epoch did.
+    A run that ended before its first epoch did raises a `ValueError`.
     """
     if not record:
         why = record.stopped or "It has no records."
@@ -164,7 +147,7 @@ def history(record: History) -> Picture:
     )
 
 
-@in_one_style
+@picture.in_one_style
 def runs(records: Mapping[str, History]) -> Picture:
     """Draw training and validation loss of several runs, one chart each."""
     figure, axes = grid(len(records), 2.6, 2.9, columns=4)
@@ -185,7 +168,7 @@ def runs(records: Mapping[str, History]) -> Picture:
     )
 
 
-@in_one_style
+@picture.in_one_style
 def fitting(curves: Mapping[str, Mapping[str, Any]], seen: Sequence[float]) -> Picture:
     """Draw loss and accuracy on training and validation digits; earlier runs in grey.
 
@@ -229,7 +212,7 @@ def fitting(curves: Mapping[str, Mapping[str, Any]], seen: Sequence[float]) -> P
     )
 
 
-@in_one_style
+@picture.in_one_style
 def spread(scores: Mapping[str, Sequence[Score]]) -> Picture:
     """Draw accuracy and loss of several runs a recipe, by its name: dots, and means."""
     figure, axes = grid(2, 4.5, 0.8 + 0.42 * len(scores), sharey=True)
@@ -256,7 +239,7 @@ def spread(scores: Mapping[str, Sequence[Score]]) -> Picture:
     )
 
 
-@in_one_style
+@picture.in_one_style
 def confusion(
     labels: Tensor, answers: Tensor, classes: Sequence[str] | None = None
 ) -> Picture:
@@ -269,16 +252,18 @@ def confusion(
     counts = pairs.bincount(minlength=len(names) ** 2).reshape(len(names), -1)
     mistakes = counts - counts.diag().diag()
     cell = max(0.3, 0.46 - 0.004 * len(names))  # inches
-    side = max(5.4, cell * len(names) + 1.8 * are_long(names))
-    size = fitting_size([str(int(counts.max()))], 0.8 * cell)
+    side = max(5.4, cell * len(names) + 1.8 * picture.are_long(names))
+    size = picture.fitting_size([str(int(counts.max()))], 0.8 * cell)
     figure, (axis,) = grid(1, side + 0.8, side)
     axis.imshow(mistakes.numpy(), cmap="Blues", vmax=max(1, 1.5 * int(mistakes.max())))
     for (row, column), count in np.ndenumerate(counts.numpy()):
         if count:
             shade = GREY if row == column else BLACK
-            centred(axis, column, row, str(count), color=shade, size=size)
+            picture.centred(axis, column, row, str(count), color=shade, size=size)
     axis.set(xlabel="answer", ylabel="label")
-    axis.set_xticks(range(len(names)), names, rotation=90 if are_long(names) else 0)
+    axis.set_xticks(
+        range(len(names)), names, rotation=90 if picture.are_long(names) else 0
+    )
     axis.set_yticks(range(len(names)), names)
     axis.spines[:].set_visible(True)
     most = [divmod(int(i), len(names)) for i in mistakes.flatten().topk(3).indices]
@@ -297,7 +282,9 @@ def _draw_lines(
 ) -> str:
     """Draw the lines, and say where each begins and ends."""
     ends = []
-    looks = itertools.cycle(zip(COLOURS, DASHES, MARKERS, strict=True))
+    looks = itertools.cycle(
+        zip(picture.COLOURS, picture.DASHES, picture.MARKERS, strict=True)
+    )
     for (name, heights), (color, dashes, marker) in zip(
         lines.items(), looks, strict=False
     ):
@@ -321,7 +308,7 @@ class Rung(NamedTuple):
     seconds: float  # to train it
 
 
-@in_one_style
+@picture.in_one_style
 def ladder(rungs: Sequence[Rung]) -> Picture:
     """Draw the validation accuracy of each model against its size and training time."""
     figure, axes = grid(2, 4.5, 3.6, sharey=True)
@@ -333,12 +320,11 @@ def ladder(rungs: Sequence[Rung]) -> Picture:
             accuracy = rung.score.accuracy
             low, high = rung.score.interval
             interval = [[high - accuracy], [accuracy - low]]
-            look: dict[str, Any] = {
-                "fmt": MARKERS[number % 7],
-                "color": COLOURS[number % 7],
-            }
+            look: dict[str, Any] = {"markersize": 8, "capsize": 3}
+            look["fmt"] = picture.MARKERS[number % 7]
+            look["color"] = picture.COLOURS[number % 7]
             look["label"] = f"{rung.name}: {accuracy:.1%}, {rung.seconds:.2g} s"
-            axis.errorbar(x, 1 - accuracy, interval, markersize=8, capsize=3, **look)
+            axis.errorbar(x, 1 - accuracy, interval, **look)
         axis.set(xscale="log", xlabel=label, xlim=(min(where) / 4, max(where) * 4))
         axis.xaxis.set_minor_formatter(NullFormatter())
         axis.grid(axis="y")
@@ -347,7 +333,7 @@ def ladder(rungs: Sequence[Rung]) -> Picture:
     top = max(min(0.004, 0.8 * lowest), 1e-4)
     axes[0].set(yscale="log", ylim=(1.0, top), ylabel="validation accuracy")
     ticks = [0.8, 0.5, 0.2, 0.1, 0.05, 0.02, 0.01, 0.005, 0.002, 0.001]
-    mark_accuracies(axes[0], [tick for tick in ticks if tick >= top])
+    picture.mark_accuracies(axes[0], [tick for tick in ticks if tick >= top])
     axes[1].legend(**BESIDE)
     listed = [
         f"{r.name}: {r.score.accuracy:.2%} with {r.parameters:,} numbers, "

@@ -8,22 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from mnist_lessons.plots.picture import (
-    BLACK,
-    BLUE,
-    GREY,
-    ORANGE,
-    Picture,
-    are_long,
-    as_grids,
-    centred,
-    draw_signed,
-    evidence_bar,
-    fitting_size,
-    grid,
-    in_one_style,
-    ink_on,
-)
+from mnist_lessons.plots import picture
+from mnist_lessons.plots.picture import BLACK, BLUE, GREY, ORANGE, Picture, grid
 
 # positions in the validation digits of 25 hard ones, on which the lessons compare their
 # models; chosen by other models than those, with benchmarks/hard_digits.py
@@ -37,7 +23,7 @@ def _names(labels: Tensor | Sequence, classes: Sequence[str] | None) -> list[str
     return [classes[int(i)] if classes else str(int(i)) for i in labels]
 
 
-@in_one_style
+@picture.in_one_style
 def digits(
     images: Tensor,
     labels: Tensor | Sequence[int] | None = None,
@@ -47,26 +33,22 @@ def digits(
     classes: Sequence[str] | None = None,
     titles: Sequence[str] | None = None,
 ) -> Picture:
-    """Draw digits in a grid.
+    """Draw digits, (n, 1, 28, 28), (n, 28, 28) or (n, 784), in a grid.
 
-    Args:
-        images: (n, 1, 28, 28), (n, 28, 28) or (n, 784), in any range of values.
-        labels: the true classes, written above each digit.
-        answers: a model's answers; wrong ones are written "5, not 3" and framed.
-        columns: digits in a row.
-        classes: names for the class numbers.
-        titles: what to write above each digit instead; a line of at most ten letters.
+    Above each stands its label, or where there is an answer of a model that differs,
+    "5, not 3" in a frame: by their numbers, or by their names among the `classes`.
+    `titles` stand there instead, best in lines of at most ten letters.
     """
-    images = as_grids(images)
+    images = picture.as_grids(images)
     truths = _names(labels, classes) if labels is not None else [""] * len(images)
     names = _names(answers, classes) if answers is not None else truths
     if titles is None:
-        between = ",\nnot " if are_long(classes or []) else ", not "
+        between = ",\nnot " if picture.are_long(classes or []) else ", not "
         pairs = zip(names, truths, strict=True)
         titles = [t if a == t else f"{a}{between}{t}" for a, t in pairs]
     width = 2.0 if len(images) == 1 else 0.95 if answers is None else 1.1
     lines = max(title.count("\n") + bool(title) for title in titles)
-    size = fitting_size(titles, width)
+    size = picture.fitting_size(titles, width)
     figure, axes = grid(len(images), width, width + 0.3 * lines, columns)
     for axis, image, title, a, t in zip(
         axes, images, titles, names, truths, strict=True
@@ -83,15 +65,15 @@ def digits(
     return Picture(figure, f"{len(images)} {kind}{listed}. {look}")
 
 
-@in_one_style
+@picture.in_one_style
 def pixels(image: Tensor) -> Picture:
     """Draw one digit, (28, 28), with the value of each pixel, 0 to 255, written in."""
-    image = as_grids(image)[0]
+    image = picture.as_grids(image)[0]
     figure, (axis,) = grid(1, 8.4, 8.4)
     axis.imshow(image.numpy(), vmin=0, vmax=255)
     for (row, column), value in np.ndenumerate(image.int().numpy()):
-        shade = ink_on(str(value / 255)) if value else "#8C8C8C"
-        centred(axis, column, row, str(value), color=shade, size=6.5)
+        shade = picture.ink_on(str(value / 255)) if value else "#8C8C8C"
+        picture.centred(axis, column, row, str(value), color=shade, size=6.5)
     every_third = range(0, 28, 3)
     axis.set(xlabel="column", ylabel="row", xticks=every_third, yticks=every_third)
     return Picture(
@@ -102,14 +84,14 @@ def pixels(image: Tensor) -> Picture:
     )
 
 
-@in_one_style
+@picture.in_one_style
 def value_ranges(images: Mapping[str, Tensor]) -> Picture:
     """Draw the same digit in several scalings: how it looks, and the values it has."""
     count, heights = len(images), {"height_ratios": [1.3, 1]}
     figure, axes = grid(2 * count, 2.6, 2.1, columns=count, **heights)
     ranges = []
     for above, below, name in zip(axes[:count], axes[count:], images, strict=True):
-        image = as_grids(images[name])[0].float()
+        image = picture.as_grids(images[name])[0].float()
         above.imshow(image.numpy())
         above.axis("off")
         above.set_title(name)
@@ -125,7 +107,7 @@ def value_ranges(images: Mapping[str, Tensor]) -> Picture:
     )
 
 
-@in_one_style
+@picture.in_one_style
 def templates(
     weights: Tensor, titles: Sequence[str] | None = None, *, columns: int = 5
 ) -> Picture:
@@ -134,15 +116,15 @@ def templates(
     They are (n, 784), as `model.linear.weight` is, and share one colour scale. `titles`
     stand above, the numbers from 0 where nothing is given; `columns` of them in a row.
     """
-    weights = as_grids(weights)
+    weights = picture.as_grids(weights)
     names = list(titles or map(str, range(len(weights))))
     figure, axes = grid(len(weights), 1.45, 1.75, columns)
     limit = float(weights.abs().max())
     for axis, weight, name in zip(axes, weights, names, strict=True):
-        shown = draw_signed(axis, weight, limit)
+        shown = picture.draw_signed(axis, weight, limit)
         axis.set_title(name, pad=4)
         axis.axis("off")
-    evidence_bar(shown, axes, shrink=0.8, aspect=12)
+    picture.evidence_bar(shown, axes, shrink=0.8, aspect=12)
     return Picture(
         figure,
         f"{len(weights)} templates as images: {', '.join(names)}. Orange pixels are "
@@ -151,7 +133,7 @@ def templates(
     )
 
 
-@in_one_style
+@picture.in_one_style
 def maps(
     maps: Tensor,
     titles: Sequence[str] | None = None,
@@ -171,7 +153,7 @@ def maps(
     limit = float(maps.abs().max())
     for axis, values, name in zip(axes, maps, names, strict=True):
         if signed:
-            draw_signed(axis, values, limit)
+            picture.draw_signed(axis, values, limit)
         else:
             axis.imshow(values.numpy())
         axis.set_title(name, pad=4)
@@ -187,7 +169,7 @@ def maps(
     )
 
 
-@in_one_style
+@picture.in_one_style
 def answer_sheet(
     images: Tensor, labels: Tensor, answers: Mapping[str, Tensor]
 ) -> Picture:
@@ -195,19 +177,19 @@ def answer_sheet(
 
     A right answer stands in blue, a wrong one in an orange box.
     """
-    images, count = as_grids(images), len(labels)
+    images, count = picture.as_grids(images), len(labels)
     height = 0.45 + 0.42 * (len(answers) + 1)
     figure, (axis,) = grid(1, 0.42 * count + 1.8, height)
     for column, (image, label) in enumerate(zip(images, labels, strict=True)):
         axis.imshow(image.numpy(), extent=(column - 0.48, column + 0.48, 0.48, -0.48))
-        centred(axis, column, -0.75, str(int(label)))
+        picture.centred(axis, column, -0.75, str(int(label)))
     box = {"facecolor": ORANGE, "edgecolor": "none"}
     scores = []
     for row, (name, row_of_answers) in enumerate(answers.items(), start=1):
         is_right = (row_of_answers.cpu() == labels.cpu()).tolist()
         for column, right in enumerate(is_right):
             look = {"color": BLUE} if right else {"color": "white", "bbox": box}
-            centred(axis, column, row, str(int(row_of_answers[column])), **look)
+            picture.centred(axis, column, row, str(int(row_of_answers[column])), **look)
         axis.text(count - 0.3, row, f"{sum(is_right)} right", va="center")
         scores.append(f"{name} has {sum(is_right)} right")
     axis.set(xlim=(-0.6, count + 1.2), ylim=(len(answers) + 0.5, -1.05), xticks=[])
@@ -222,7 +204,7 @@ def answer_sheet(
     )
 
 
-@in_one_style
+@picture.in_one_style
 def batch(images: Tensor, name: str, *, most: int = 128) -> Picture:
     """Draw the digits of one batch on a fixed scale, and how often each value occurs.
 
@@ -230,7 +212,7 @@ def batch(images: Tensor, name: str, *, most: int = 128) -> Picture:
     sees dimly look dim: black is -1 or less, white 3 or more. `name` says how the
     images, (batch, 1, 28, 28), were scaled; the first ones are drawn, `most` of them.
     """
-    shown = as_grids(images[:most])
+    shown = picture.as_grids(images[:most])
     # side by side as one image, since an axes for each digit would take a second
     columns = max(1, round((2 * len(shown)) ** 0.5))  # about twice as wide as high
     sheet = _side_by_side(shown, columns, filler=float("nan"))
@@ -251,7 +233,7 @@ def batch(images: Tensor, name: str, *, most: int = 128) -> Picture:
     )
 
 
-@in_one_style
+@picture.in_one_style
 def learning(
     losses: Mapping[str, Sequence[tuple[int, float]]],
     weights: Tensor,
@@ -283,17 +265,19 @@ def learning(
     left.grid(axis="y")
     left.legend(loc="upper right", frameon=True, framealpha=0.9, edgecolor="none")
     columns = max(5, round((2.5 * len(classes)) ** 0.5))  # 5 for ten classes
-    shown = draw_signed(right, _side_by_side(as_grids(weights).nan_to_num(), columns))
+    shown = picture.draw_signed(
+        right, _side_by_side(picture.as_grids(weights).nan_to_num(), columns)
+    )
     box = {"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 1}
     for place, name in enumerate(classes):
         down, across = divmod(place, columns)
         x, y, size = 28 * across + 1, 28 * down + 4, max(6, 45 / columns)
         right.text(x, y, name, size=size, bbox=box)
     right.axis("off")
-    which = "" if are_long(classes) else f" {classes[0]} to {classes[-1]}"
+    which = "" if picture.are_long(classes) else f" {classes[0]} to {classes[-1]}"
     limit = shown.get_clim()[1]
     right.set_title(f"templates{which}, weights up to {limit:.2g}")
-    evidence_bar(shown, [right], shrink=0.7, aspect=14)
+    picture.evidence_bar(shown, [right], shrink=0.7, aspect=14)
     return Picture(
         figure,
         f"Training loss against the batch, and {len(classes)} templates afterwards. "
@@ -301,23 +285,23 @@ def learning(
     )
 
 
-@in_one_style
+@picture.in_one_style
 def filtering(image: Tensor, kernel: Tensor, bias: float = 0.0) -> Picture:
     """Draw a digit, a kernel, and what the one makes of the other.
 
     The image is (28, 28), the kernel 3x3 or 5x5. It is moved a pixel at a time, only to
     where all of it lies on the digit; the bias is added to each value of the map.
     """
-    image = as_grids(image).float()[0]
+    image = picture.as_grids(image).float()[0]
     kernel = kernel.detach().cpu().float()
     responses = F.conv2d(image[None, None], kernel[None, None])[0, 0] + bias
     figure, axes = grid(4, 2.4, 2.7)
     axes[0].imshow(image.numpy())
-    shades, size = draw_signed(axes[1], kernel), 12 if len(kernel) == 3 else 8
+    shades, size = picture.draw_signed(axes[1], kernel), 12 if len(kernel) == 3 else 8
     for (row, column), weight in np.ndenumerate(kernel.numpy()):
-        color = ink_on(shades.to_rgba(weight))
-        centred(axes[1], column, row, f"{weight:.2g}", size=size, color=color)
-    draw_signed(axes[2], responses)
+        color = picture.ink_on(shades.to_rgba(weight))
+        picture.centred(axes[1], column, row, f"{weight:.2g}", size=size, color=color)
+    picture.draw_signed(axes[2], responses)
     axes[3].imshow(responses.clamp(min=0).numpy())
     low, high = f"{responses.min():.2g}", f"{responses.max():.2g}"
     titles = ["the digit", "the kernel", f"the map: {low} to {high}"]

@@ -48,14 +48,10 @@ Arguments = ParamSpec("Arguments")
 
 
 class Picture:
-    """A finished figure, with a description in words.
+    """A finished matplotlib `figure`, and `alt`, what it shows in words.
 
     In a notebook the last line of a cell shows it, as HTML: JupyterLab gives a bare
     PNG no alt text. The first sentence of the description is its plain-text form, too.
-
-    Attributes:
-        figure: the matplotlib figure.
-        alt: what the figure shows, in words.
     """
 
     def __init__(self, figure: Figure, alt: str) -> None:
