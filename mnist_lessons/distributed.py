@@ -59,11 +59,7 @@ def only_rank_0_prints() -> Iterator[None]:
 
 
 def local_device(asked: torch.device | None) -> torch.device:
-    """Return the device of this process: a GPU of its own, else the CPU.
-
-    Args:
-        asked: what --device says; `None` for the fastest.
-    """
+    """Return the device of this process, a GPU of its own or the CPU, as asked."""
     kind = asked.type if asked else "cuda" if torch.cuda.is_available() else "cpu"
     if kind == "cpu":
         return torch.device("cpu")
@@ -177,12 +173,9 @@ class DataParallel(DigitClassifier):
 def local_loader(digits: TensorDataset, batch_size: int, seed: int = 0) -> DataLoader:
     """Serve this process's part of every batch, in an order that `set_epoch` changes.
 
-    Together the parts are whole batches, of `batch_size`. Where the digits cannot be
-    shared out evenly, a few are used twice.
+    Where the digits cannot be shared out evenly, a few are used twice.
     """
-    order: DistributedSampler = DistributedSampler(
-        digits, num_replicas=world_size(), rank=rank(), seed=seed
-    )
+    order: Any = DistributedSampler(digits, world_size(), rank(), seed=seed)
     batches = BatchSampler(order, local_batch_size(batch_size), drop_last=False)
     generator = torch.Generator()  # leaves PyTorch's global random numbers alone
     return DataLoader(digits, sampler=batches, batch_size=None, generator=generator)
@@ -197,25 +190,16 @@ def fit_distributed(
     seed: int = 0,
     **options: Any,
 ) -> History:
-    """Train a model in all processes; afterwards its weights are the same in each.
+    """Train a model as `fit` does, in all processes: its weights end up equal in each.
 
-    Args:
-        model: what to train, in place.
-        train_loader: as `make_loader` builds it, with the size of the whole batch.
-        valid_loader: batches on which the first process scores the model.
-        device: the device of this process.
-        seed: orders the digits; dropout draws other numbers in each process.
-        **options: the others of `fit`, but not `on_epoch_end`.
-
-    Returns:
-        The record of the run. The training loss is the mean of all processes, the
-        training accuracy that of this one's part. Only the first one has validated.
+    `train_loader` is as `make_loader` builds it, for whole batches. `seed` orders the
+    digits; dropout draws other numbers in each process. In the record, the loss is the
+    mean of all processes, the accuracy of this one's part; only the first validates.
     """
     whole: Any = train_loader  # its sampler makes batches
     loader = local_loader(whole.dataset, whole.sampler.batch_size, seed)
     order = loader.sampler.sampler  # type: ignore[attr-defined]
-    # the weights get their places in memory before their gradients do
-    if options.get("channels_last"):
+    if options.get("channels_last"):  # weights are placed before their gradients are
         model.to(memory_format=torch.channels_last)
     parallel = DataParallel(model.to(device))
     torch.manual_seed(seed + rank())
