@@ -1,11 +1,10 @@
 """What the first cell of each lesson does: threads, and what is missing on Colab."""
 
 import contextlib
-import importlib.util
 import os
 import sys
+from importlib import invalidate_caches, util
 from pathlib import Path
-from typing import Any
 
 import torch
 from IPython import get_ipython
@@ -21,35 +20,30 @@ def use_half_the_cores() -> int:
     More are slower beside a browser, a call or another notebook: threads wait for each
     other at every step. MNIST_LESSONS_THREADS (environment) asks for another number.
     """
-    cores = os.cpu_count() or 1
-    if hasattr(os, "sched_getaffinity"):  # not on macOS and Windows
-        cores = len(os.sched_getaffinity(0))
+    allowed = getattr(os, "sched_getaffinity", None)  # not on macOS and Windows
+    cores = len(allowed(0)) if allowed else os.cpu_count() or 1
     with contextlib.suppress(OSError, ValueError):  # no container, or no limit
         quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
         cores = min(cores, int(quota) // int(period))
     name, half = "MNIST_LESSONS_THREADS", min(8, max(1, cores // 2))
-    threads: Any = os.environ.get(name) or half
-    with contextlib.suppress(ValueError):  # the check says what would do
-        threads = int(threads)
-    torch.set_num_threads(check_whole(name, threads))
+    text = os.environ.get(name) or str(half)
+    torch.set_num_threads(check_whole(name, int(text) if text.isdecimal() else text))
     return torch.get_num_threads()
 
 
 def prepare() -> None:
     """Make a Colab session ready for a lesson; anywhere else, do nothing.
 
-    Missing packages are installed (Colab's own torch and numpy stay), interactive
-    pieces switched on, the digits downloaded once: a `DataFileError` if that fails.
+    It installs what is missing and gets the digits, or raises a `DataFileError`.
     """
     if "google.colab" not in sys.modules:
         return
     from google.colab import output
 
-    lacking = ("anywidget", "optuna")  # on Colab, or perhaps one day
-    if missing := [name for name in lacking if importlib.util.find_spec(name) is None]:
+    if missing := [n for n in ("anywidget", "optuna") if util.find_spec(n) is None]:
         # the magic, as in a cell: it installs for the Python that runs the notebook
         get_ipython().run_line_magic("pip", f"install -q {' '.join(missing)}")
-        importlib.invalidate_caches()
+        invalidate_caches()
     output.enable_custom_widget_manager()
     if not (data_folder(None) / "MNIST").exists():
         print("Downloading the digits (11.6 MB), once for each Colab session.")

@@ -10,7 +10,7 @@ import contextlib
 import os
 import signal
 from collections.abc import Callable, Iterator
-from typing import Any, TypeVar
+from typing import Any
 
 import torch
 import torch.distributed as dist
@@ -23,8 +23,6 @@ from mnist_lessons.arguments import LessonsError
 from mnist_lessons.history import History
 from mnist_lessons.models import Batch, DigitClassifier
 from mnist_lessons.training import fit
-
-Result = TypeVar("Result")
 
 
 class ProcessGroupError(LessonsError):
@@ -79,10 +77,9 @@ def local_batch_size(batch_size: int) -> int:
     """Return how many digits of each batch are this process's."""
     count = world_size()
     if batch_size % count:
-        near = max(batch_size // count, 1) * count
         raise ProcessGroupError(
             f"A batch of {batch_size} digits cannot be shared out evenly among {count} "
-            f"processes; try --batch-size {near}."
+            f"processes; try --batch-size {max(batch_size // count, 1) * count}."
         )
     return batch_size // count
 
@@ -110,7 +107,7 @@ def process_group(device: torch.device) -> Iterator[None]:
             dist.destroy_process_group()
 
 
-def run_on_all(work: Callable[..., Result], *args: Any, **options: Any) -> Result:
+def run_on_all(work: Callable, *args: Any, **options: Any) -> Any:
     """Do the same in every process, such as loading files; if one fails, all raise."""
     problem = None
     try:
@@ -171,10 +168,8 @@ class DataParallel(DigitClassifier):
 
 
 def local_loader(digits: TensorDataset, batch_size: int, seed: int = 0) -> DataLoader:
-    """Serve this process's part of every batch, in an order that `set_epoch` changes.
-
-    Where the digits cannot be shared out evenly, a few are used twice.
-    """
+    """Serve this process's part of each batch, in an order that `set_epoch` changes."""
+    # where the digits cannot be shared out evenly, a few are used twice
     order: Any = DistributedSampler(digits, world_size(), rank(), seed=seed)
     batches = BatchSampler(order, local_batch_size(batch_size), drop_last=False)
     generator = torch.Generator()  # leaves PyTorch's global random numbers alone
@@ -203,7 +198,6 @@ def fit_distributed(
         model.to(memory_format=torch.channels_last)
     parallel = DataParallel(model.to(device))
     torch.manual_seed(seed + rank())
-    # Ctrl-C stops all processes in the same step, not one of them at once
     before = signal.signal(signal.SIGINT, parallel.interrupt)
     try:
         history = fit(
