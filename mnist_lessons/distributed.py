@@ -10,7 +10,7 @@ import contextlib
 import os
 import signal
 from collections.abc import Callable, Iterator
-from typing import Any, TypeVar
+from typing import Any
 
 import torch
 import torch.distributed as dist
@@ -23,8 +23,6 @@ from mnist_lessons.arguments import LessonsError
 from mnist_lessons.history import History
 from mnist_lessons.models import Batch, DigitClassifier
 from mnist_lessons.training import fit
-
-Result = TypeVar("Result")
 
 
 class ProcessGroupError(LessonsError):
@@ -59,11 +57,7 @@ def only_rank_0_prints() -> Iterator[None]:
 
 
 def local_device(asked: torch.device | None) -> torch.device:
-    """Return the device of this process: a GPU of its own, else the CPU.
-
-    Args:
-        asked: what --device says; `None` for the fastest.
-    """
+    """Return the device of this process, a GPU of its own or the CPU, as asked."""
     kind = asked.type if asked else "cuda" if torch.cuda.is_available() else "cpu"
     if kind == "cpu":
         return torch.device("cpu")
@@ -83,10 +77,9 @@ def local_batch_size(batch_size: int) -> int:
     """Return how many digits of each batch are this process's."""
     count = world_size()
     if batch_size % count:
-        near = max(batch_size // count, 1) * count
         raise ProcessGroupError(
             f"A batch of {batch_size} digits cannot be shared out evenly among {count} "
-            f"processes; try --batch-size {near}."
+            f"processes; try --batch-size {max(batch_size // count, 1) * count}."
         )
     return batch_size // count
 
@@ -114,7 +107,7 @@ def process_group(device: torch.device) -> Iterator[None]:
             dist.destroy_process_group()
 
 
-def run_on_all(work: Callable[..., Result], *args: Any, **options: Any) -> Result:
+def run_on_all(work: Callable, *args: Any, **options: Any) -> Any:
     """Do the same in every process, such as loading files; if one fails, all raise."""
     problem = None
     try:
@@ -175,14 +168,9 @@ class DataParallel(DigitClassifier):
 
 
 def local_loader(digits: TensorDataset, batch_size: int, seed: int = 0) -> DataLoader:
-    """Serve this process's part of every batch, in an order that `set_epoch` changes.
-
-    Together the parts are whole batches, of `batch_size`. Where the digits cannot be
-    shared out evenly, a few are used twice.
-    """
-    order: DistributedSampler = DistributedSampler(
-        digits, num_replicas=world_size(), rank=rank(), seed=seed
-    )
+    """Serve this process's part of each batch, in an order that `set_epoch` changes."""
+    # where the digits cannot be shared out evenly, a few are used twice
+    order: Any = DistributedSampler(digits, world_size(), rank(), seed=seed)
     batches = BatchSampler(order, local_batch_size(batch_size), drop_last=False)
     generator = torch.Generator()  # leaves PyTorch's global random numbers alone
     return DataLoader(digits, sampler=batches, batch_size=None, generator=generator)
@@ -197,29 +185,19 @@ def fit_distributed(
     seed: int = 0,
     **options: Any,
 ) -> History:
-    """Train a model in all processes; afterwards its weights are the same in each.
+    """Train a model as `fit` does, in all processes: its weights end up equal in each.
 
-    Args:
-        model: what to train, in place.
-        train_loader: as `make_loader` builds it, with the size of the whole batch.
-        valid_loader: batches on which the first process scores the model.
-        device: the device of this process.
-        seed: orders the digits; dropout draws other numbers in each process.
-        **options: the others of `fit`, but not `on_epoch_end`.
-
-    Returns:
-        The record of the run. The training loss is the mean of all processes, the
-        training accuracy that of this one's part. Only the first one has validated.
+    `train_loader` is as `make_loader` builds it, for whole batches. `seed` orders the
+    digits; dropout draws other numbers in each process. In the record, the loss is the
+    mean of all processes, the accuracy of this one's part; only the first validates.
     """
     whole: Any = train_loader  # its sampler makes batches
     loader = local_loader(whole.dataset, whole.sampler.batch_size, seed)
     order = loader.sampler.sampler  # type: ignore[attr-defined]
-    # the weights get their places in memory before their gradients do
-    if options.get("channels_last"):
+    if options.get("channels_last"):  # weights are placed before their gradients are
         model.to(memory_format=torch.channels_last)
     parallel = DataParallel(model.to(device))
     torch.manual_seed(seed + rank())
-    # Ctrl-C stops all processes in the same step, not one of them at once
     before = signal.signal(signal.SIGINT, parallel.interrupt)
     try:
         history = fit(

@@ -14,6 +14,7 @@ from pathlib import Path
 import matplotlib
 import nbformat
 import pytest
+import torch
 from lesson_cells import LESSONS, NOTEBOOKS, cells_of, code_of, every_lesson, setup_of
 from nbclient import NotebookClient
 
@@ -167,3 +168,23 @@ def test_elsewhere_nothing_is_done(isolated, tmp_path, capsys):
     colab.prepare()
     assert capsys.readouterr() == ("", "")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_half_of_the_cores_compute_unless_the_environment_says_otherwise(monkeypatch):
+    def threads(cores, quota="max", asked=""):
+        limit = types.SimpleNamespace(read_text=lambda: f"{quota} 100000")
+        monkeypatch.setattr(colab, "Path", lambda _: limit)
+        allowed = set(range(cores))
+        monkeypatch.setattr(os, "sched_getaffinity", lambda _: allowed, raising=False)
+        monkeypatch.setenv("MNIST_LESSONS_THREADS", asked)
+        try:
+            return colab.use_half_the_cores()
+        finally:
+            torch.set_num_threads(1)
+
+    assert [threads(cores) for cores in (1, 2, 8, 64)] == [1, 1, 4, 8]
+    assert [threads(8, quota) for quota in (50_000, 400_000)] == [1, 2]
+    assert threads(8, asked="3") == 3
+    for wrong in ("abc", "0", "1.5"):
+        with pytest.raises(ValueError, match=f"MNIST_LESSONS_THREADS='?{wrong}'? does"):
+            threads(8, asked=wrong)

@@ -15,22 +15,17 @@ examples:
   python -m mnist_lessons evaluate digits.pth --test     once, at the very end
 """
 
-import argparse
-
 from mnist_lessons import evaluate, load_mnist, load_model, pick_device
-from mnist_lessons.commands.shared import CommandError, scale_of, whole
+from mnist_lessons.commands.shared import LessonsError, Namespace, scale_of, whole
 from mnist_lessons.data import DATASETS, class_names
 
-USAGE = "MODEL_FILE [options]"
-SUMMARY = "score a saved model"
 OPTIONS = {
     "--test": {"action": "store_true"},
     "--batch-size": {"type": whole(), "default": 1000},
 }
 
 
-def run(options: argparse.Namespace) -> int:
-    """Score a saved model on the validation digits, or on the test digits."""
+def run(options: Namespace) -> int:
     device = options.device or pick_device()
     model = load_model(options.file).to(device)
     # the digits have to be scaled as they were when the model was trained
@@ -42,17 +37,16 @@ def run(options: argparse.Namespace) -> int:
         device=device,
     )
     outputs = model.arguments.get("num_classes", 10)
-    too_few = outputs < len(loaders.classes)
-    if too_few or model.classes not in (None, loaders.classes):
+    if outputs < len(loaders.classes) or model.classes not in (None, loaders.classes):
         names = ", ".join(model.classes or [f"{outputs} classes"])
         others = [name for name in DATASETS if class_names(name) == model.classes]
         advice = f" Try --dataset {' or '.join(others)}." if others else ""
-        raise CommandError(
+        raise LessonsError(
             f"{options.file} was not trained on the classes of {options.dataset} but "
             f"on: {names}. So its answers cannot be compared with their labels.{advice}"
         )
     digits = loaders.test if options.test else loaders.valid
     assert digits is not None  # load_mnist sets some apart, if not told not to
-    score = evaluate(model, digits)
-    print(f"{'Test' if options.test else 'Validation'} digits: {score}.")
+    part = "Test" if options.test else "Validation"
+    print(f"{part} digits: {evaluate(model, digits)}.")
     return 0

@@ -24,16 +24,12 @@ examples:
   python -m mnist_lessons handout 03 --skeleton
 """
 
-import argparse
 import itertools
 import sys
 
-from mnist_lessons.arguments import LessonsError
-from mnist_lessons.commands.shared import CommandError, make_folder
-from mnist_lessons.teaching.notebooks import lessons_named
+from mnist_lessons.commands.shared import LessonsError, Namespace, make_folder
+from mnist_lessons.teaching.notebooks import lessons_named, read_lesson
 
-USAGE = "LESSON [LESSON ...] [options]"
-SUMMARY = "write a lesson without or with its solutions"
 KIND = {"dest": "kind", "action": "store_const", "default": "handout"}
 OPTIONS = {
     "lessons": {"nargs": "+"},
@@ -44,34 +40,30 @@ OPTIONS = {
 }
 
 
-def run(options: argparse.Namespace) -> int:
-    """Write the files that were asked for."""
-    kind, skeleton = options.kind, options.kind == "skeleton"
+def run(options: Namespace) -> int:
     lessons = [path for name in options.lessons for path in lessons_named(name)]
     make_folder(options.out)
-    endings = [f"_{kind}.ipynb", *["_cues.md"] * skeleton]
+    endings = [f"_{options.kind}.ipynb"] + ["_cues.md"] * (options.kind == "skeleton")
     files = {path: [options.out / (path.stem + e) for e in endings] for path in lessons}
     for file in itertools.chain(*files.values()):
         if file.exists() and not options.force:
-            raise CommandError(
+            raise LessonsError(
                 f"{file} is there already, perhaps with changes of yours. Nothing "
                 "was written; --force replaces it, --out FOLDER writes elsewhere."
             )
     # here, because the import takes a second that the other commands need not wait for
-    from mnist_lessons.teaching.handouts import convert, cue_sheet, read_lesson
+    from mnist_lessons.teaching.handouts import convert, cue_sheet
 
     for path, (notebook, *sheets) in files.items():  # each lesson once
-        if kind == "solved" and options.outputs:
+        if options.kind == "solved" and options.outputs:
             print(f"Running {path.stem} with its solutions ...", file=sys.stderr)
         try:
-            text = convert(path, kind, options.outputs)
-            cues = cue_sheet(read_lesson(path)) if skeleton else ""
+            text = convert(path, options.kind, options.outputs)
+            cues = cue_sheet(read_lesson(path)) if sheets else ""
         except LessonsError as error:
-            raise CommandError(f"{path.name}: {error}.") from error
+            raise LessonsError(f"{path.name}: {error}.") from error
         notebook.write_text(text, encoding="utf-8")
         for sheet in sheets:  # before anything is printed, in case nobody reads that
             sheet.write_text(cues, encoding="utf-8")
-        print(f"Wrote {notebook}")
-        for sheet in sheets:
-            print(f"Wrote {sheet}\n\n{cues}")
+        print(f"Wrote {notebook}", *(f"Wrote {s}\n\n{cues}" for s in sheets), sep="\n")
     return 0

@@ -12,15 +12,9 @@ Every other option goes to JupyterLab as it is (`jupyter lab --help` lists them)
   python -m mnist_lessons lab --ip 0.0.0.0      in a container whose port is published
 """
 
-import argparse
-
+from mnist_lessons.commands.shared import Namespace
 from mnist_lessons.teaching.lab import run_lab
 
-USAGE = "[options of JupyterLab]"
-SUMMARY = "open the lessons in JupyterLab"
-OPTIONS: dict = {}
 
-
-def run(options: argparse.Namespace) -> int:
-    """Start JupyterLab with the options that it was given."""
+def run(options: Namespace) -> int:
     return run_lab(options.others)

@@ -13,28 +13,28 @@ examples:
   python -m mnist_lessons predict digits.pth *.jpg
 """
 
-import argparse
 import glob
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 from mnist_lessons import load_model
-from mnist_lessons.commands.shared import CommandError, scale_of
+from mnist_lessons.commands.shared import LessonsError, Namespace, scale_of
 from mnist_lessons.photos.opening import ImageError
 from mnist_lessons.photos.recognition import as_text, read_digit
 
-USAGE = "MODEL_FILE IMAGE [IMAGE ...]"
-SUMMARY = "read the digit in a picture"
 OPTIONS = {"images": {"nargs": "+"}}
 
 
-def run(options: argparse.Namespace) -> int:
-    """Read the digit in each picture; the ones that cannot be read do not stop it."""
+def run(options: Namespace) -> int:
     model = load_model(options.file)
     mean, std = scale_of(model)
     encoding, status = getattr(sys.stdout, "encoding", None) or "ascii", 0
-    for name in expand(options.images):
+    names: list[str] = []
+    for name in options.images:
+        # *.jpg becomes the files' names where, as on Windows, the shell leaves it
+        files = [] if Path(name).exists() else sorted(glob.glob(name))  # noqa: PTH207
+        names += files or [name]
+    for name in names:
         try:
             image = read_digit(name)
         except ImageError as error:
@@ -43,18 +43,11 @@ def run(options: argparse.Namespace) -> int:
             continue
         chances = model.predict_proba((image - mean) / std)[0]
         if not chances.isfinite().all():
-            raise CommandError(f"{options.file} is of no use: its weights diverged.")
-        names = dict(enumerate(model.classes or []))
+            raise LessonsError(f"{options.file} is of no use: its weights diverged.")
+        classes = dict(enumerate(model.classes or []))
         best = chances.argsort(descending=True)[:3].tolist()
-        likely = [f"{names.get(n, n)} ({chances[n]:.1%})" for n in best]
+        likely = [f"{classes.get(n, n)} ({chances[n]:.1%})" for n in best]
         print(f"{name} as the model sees it:\n{as_text(image[0, 0], encoding)}")
-        print(f"Answer: {names.get(best[0], best[0])}. ", end="")
+        print(f"Answer: {classes.get(best[0], best[0])}. ", end="")
         print(f"Most probable: {', '.join(likely)}.\n")
     return status
-
-
-def expand(names: list[str]) -> Iterator[str]:
-    """Replace *.jpg by the files' names where, as on Windows, the shell does not."""
-    for name in names:
-        files = [] if Path(name).exists() else sorted(glob.glob(name))  # noqa: PTH207
-        yield from files or [name]

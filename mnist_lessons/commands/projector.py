@@ -12,15 +12,11 @@ examples:
   python -m mnist_lessons projector 03 --port=9000     other options go to JupyterLab
 """
 
-import argparse
-
+from mnist_lessons.commands.shared import Namespace
 from mnist_lessons.teaching.lab import run_projector
 
-USAGE = "[LESSON] [options of JupyterLab]"
-SUMMARY = "open a lesson in large type, for a lecture"
 OPTIONS = {"lesson": {"nargs": "?", "default": "01"}}
 
 
-def run(options: argparse.Namespace) -> int:
-    """Open the lesson with the options that JupyterLab was given."""
+def run(options: Namespace) -> int:
     return run_projector(options.lesson, options.others)

@@ -1,22 +1,19 @@
 """What several commands share: options, how what is typed is checked, an error."""
 
-import argparse
 import contextlib
 import functools
 import sys
 import tempfile
+from argparse import ArgumentTypeError, Namespace  # noqa: F401
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from mnist_lessons import arguments
+from mnist_lessons import arguments, distributed
+from mnist_lessons.arguments import LessonsError
 from mnist_lessons.data import DATASETS
 from mnist_lessons.models import DigitClassifier
 from mnist_lessons.tuning.recipes import MODELS
-
-
-class CommandError(arguments.LessonsError, ValueError):
-    """What was asked for on the command line cannot be done."""
 
 
 def typed(
@@ -33,7 +30,7 @@ def typed(
         except ValueError as error:
             # argparse has named the option, and people know what they typed
             message = str(error).partition("=")[2].replace(repr(value), text, 1)
-            raise argparse.ArgumentTypeError(message) from error
+            raise ArgumentTypeError(message) from error
 
     return convert
 
@@ -76,9 +73,30 @@ def make_folder(folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         tempfile.TemporaryFile(dir=folder).close()
     except FileExistsError as error:
-        raise CommandError(f"{folder} is a file; --out needs a folder.") from error
+        raise LessonsError(f"{folder} is a file; --out needs a folder.") from error
     except OSError as error:
-        raise CommandError(
+        raise LessonsError(
             f"{folder.absolute()} cannot be written to ({error.strerror}); "
             "--out FOLDER writes elsewhere."
         ) from error
+
+
+def new_file(text: str) -> Path:
+    """Make sure that a file can be written there, before there is one to write."""
+    path = Path(text)
+    if distributed.rank() > 0:
+        return path  # the first process saves; this one may be on another machine
+    if path.is_dir():
+        problem = f"{path} is a folder; give the name of a file in it"
+    elif path.exists() and not path.is_file():
+        problem = f"{path} is a device, not a file; give another name"
+    elif not path.parent.is_dir():
+        problem = f"there is no folder {path.parent}; make it first"
+    else:
+        try:
+            tempfile.TemporaryFile(dir=path.parent).close()
+            return path
+        except OSError as error:
+            folder = path.parent.absolute()
+            problem = f"{folder} cannot be written to ({error.strerror})"
+    raise ArgumentTypeError(problem)

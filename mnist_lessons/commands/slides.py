@@ -12,27 +12,18 @@ examples:
   python -m mnist_lessons slides all --out lecture
 """
 
-import argparse
-
-from mnist_lessons.commands.shared import make_folder
-from mnist_lessons.teaching.notebooks import lessons_named
-
-USAGE = "LESSON [--out FOLDER]"
-SUMMARY = "make slides of a lesson"
-OPTIONS: dict = {}
+from mnist_lessons.commands.shared import Namespace, make_folder
+from mnist_lessons.teaching.notebooks import lessons_named, read_lesson
 
 
-def run(options: argparse.Namespace) -> int:
-    """Write the slides of one lesson or all of them, and say where."""
+def run(options: Namespace) -> int:
     lessons = lessons_named(options.lesson)
     make_folder(options.out)
-    # here, because the imports take a second that the other commands need not wait for
-    import nbformat
-
+    # here, because the import takes a second that the other commands need not wait for
     from mnist_lessons.teaching.slides import make_deck
 
     for path in lessons:
-        deck = make_deck(nbformat.read(path, as_version=4), path.name)
+        deck = make_deck(read_lesson(path), path.name)
         file = options.out / f"{path.stem}.slides.html"
         file.write_text(deck, encoding="utf-8")
         print(f"{file}: {len(deck) / 1e6:.1f} MB. Open it in a browser; S shows notes.")

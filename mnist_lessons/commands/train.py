@@ -40,46 +40,19 @@ the last one, in Python:
   save_model(model, "digits.pth")
 """
 
-import argparse
 import functools
 import shlex
-import tempfile
+from argparse import Namespace
 from collections.abc import Callable
-from pathlib import Path
 
 from mnist_lessons import distributed, load_mnist, save_model
-from mnist_lessons.commands.shared import CommandError, number, whole
+from mnist_lessons.commands.shared import LessonsError, new_file, number, whole
 from mnist_lessons.data import class_names
 from mnist_lessons.models import DigitClassifier
 from mnist_lessons.training import evaluate, fit, pick_device, seed_everything
 from mnist_lessons.tuning.recipes import MODELS, OPTIMIZERS, RATES
 
-USAGE = "linear|mlp|cnn [options]"
-SUMMARY = "train a model, score it and save it"
 EPOCHS = {"linear": 5, "mlp": 5, "cnn": 2}
-
-
-def new_file(text: str) -> Path:
-    """Make sure that a file can be written there, before there is one to write."""
-    path = Path(text)
-    if distributed.rank() > 0:
-        return path  # the first process saves; this one may be on another machine
-    if path.is_dir():
-        problem = f"{path} is a folder; give the name of a file in it"
-    elif path.exists() and not path.is_file():
-        problem = f"{path} is a device, not a file; give another name"
-    elif not path.parent.is_dir():
-        problem = f"there is no folder {path.parent}; make it first"
-    else:
-        try:
-            tempfile.TemporaryFile(dir=path.parent).close()
-            return path
-        except OSError as error:
-            folder = path.parent.absolute()
-            problem = f"{folder} cannot be written to ({error.strerror})"
-    raise argparse.ArgumentTypeError(problem)
-
-
 OPTIONS = {
     "--batch-size": {"type": whole(), "default": 128},
     "--lr": {"type": number(above=0, such_as=0.001)},
@@ -91,7 +64,7 @@ OPTIONS = {
 }
 
 
-def model_from(options: argparse.Namespace) -> DigitClassifier:
+def model_from(options: Namespace) -> DigitClassifier:
     """Build the model that was asked for; what was not said is the class's default."""
     asked = {"hidden": options.hidden, "dropout": options.dropout}
     settings = {name: value for name, value in asked.items() if value is not None}
@@ -101,18 +74,17 @@ def model_from(options: argparse.Namespace) -> DigitClassifier:
             "cannot change it; leave that out, or train mlp"
         )
     if options.model == "cnn" and options.hidden:
-        if len(options.hidden) > 1:
+        settings["hidden"], *others = options.hidden
+        if others:
             options.parser.error(
                 "a cnn has one hidden layer after its convolutions: give --hidden one "
                 "width, or train mlp"
             )
-        (settings["hidden"],) = options.hidden
     classes = len(class_names(options.dataset))
     return MODELS[options.model](**settings, num_classes=classes)
 
 
-def run(options: argparse.Namespace) -> int:
-    """Train a new model, score it on the validation digits, and save it."""
+def run(options: Namespace) -> int:
     if distributed.world_size() == 1:
         options.device = options.device or pick_device()
         return train_model(options, load_mnist, fit)
@@ -126,17 +98,12 @@ def run(options: argparse.Namespace) -> int:
         return train_model(options, load, learn)
 
 
-def train_model(options: argparse.Namespace, load: Callable, learn: Callable) -> int:
+def train_model(options: Namespace, load: Callable, learn: Callable) -> int:
     """Train with the given ways to load the digits and to fit the model to them."""
     seed_everything(options.seed)
     model = model_from(options)
-    train, valid, _test = load(
-        options.data_dir,
-        options.batch_size,
-        dataset=options.dataset,
-        device=options.device,
-        seed=options.seed,
-    )
+    how = {"dataset": options.dataset, "device": options.device, "seed": options.seed}
+    train, valid, _test = load(options.data_dir, options.batch_size, **how)
     lr = options.lr or RATES[options.optimizer]
     epochs = options.epochs or EPOCHS[options.model]
     parameters = sum(weights.numel() for weights in model.parameters())
@@ -159,10 +126,9 @@ def train_model(options: argparse.Namespace, load: Callable, learn: Callable) ->
         log_every=options.log_every,
         device=options.device,
     )
-    if history.stopped and not history.by_hand:
-        raise CommandError("The model is of no use, so nothing was saved.")
-    if not history:
-        raise CommandError("No epoch was finished, so nothing was saved.")
+    if not history or (history.stopped and not history.by_hand):
+        why = "No epoch was finished" if history.by_hand else "The model is of no use"
+        raise LessonsError(f"{why}, so nothing was saved.")
     if distributed.rank() == 0:  # the first process scores and saves for all
         advice = "Not saved; with --save digits.pth you could read pictures with it."
         if options.save:

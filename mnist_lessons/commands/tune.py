@@ -35,15 +35,10 @@ the first one, in Python:
   plots.trials(study)
 """
 
-import argparse
-import dataclasses
-
-from mnist_lessons.commands.shared import number, whole
+from mnist_lessons.commands.shared import Namespace, number, whole
 from mnist_lessons.tuning import carry_out, studies
-from mnist_lessons.tuning.plans import Plan, make_plan
+from mnist_lessons.tuning.plans import make_plan
 
-USAGE = "linear|mlp|cnn [options]"
-SUMMARY = "search for good settings"
 OPTIONS = {
     "--trials": {"type": whole(), "dest": "n_trials"},
     "--seconds": {"type": number(above=0, such_as=60)},
@@ -57,21 +52,19 @@ The best of many is partly the luckiest. Score its settings again with other see
 before you believe in them:
   from mnist_lessons import evaluate, load_mnist
   from mnist_lessons.tuning.recipes import train_recipe
-  train, valid, test = load_mnist({arguments})
+  train, valid, test = load_mnist({})
   settings = {{
-{settings}
+{}
   }}
   model, history = train_recipe(
-      {model!r}, settings, train.dataset, valid, seed={seed}
+      {!r}, settings, train.dataset, valid, seed={}
   )
   print(evaluate(model, valid))"""
 
 
-def run(options: argparse.Namespace) -> int:
-    """Search as the command line says, and report what came out."""
-    names = {"seconds", *(field.name for field in dataclasses.fields(Plan))}
-    settings = {name: value for name, value in vars(options).items() if name in names}
-    plan = make_plan(**settings)
+def run(options: Namespace) -> int:
+    ours = ("command", "others", "parser")  # all else is an argument of `tune`
+    plan = make_plan(**{n: v for n, v in vars(options).items() if n not in ours})
     trials = f"{plan.n_trials} trials" if plan.n_trials else "trials"
     print(
         f"Tuning {plan.model}: {trials} of {plan.epochs} epochs, device {plan.device}, "
@@ -92,17 +85,10 @@ def run(options: argparse.Namespace) -> int:
         listed = ", ".join(f"{name} {share:.0%}" for name, share in shares)
         print(f"What went with the differences: {listed}.")
     if finished:
-        print(again(plan, studies.best_settings(study)))
+        dataset = None if plan.dataset == "MNIST" else plan.dataset
+        load = {"data_dir": plan.data_dir, "limit": plan.limit, "dataset": dataset}
+        words = ", ".join(f"{n}={v!r}" for n, v in load.items() if v is not None)
+        best_settings = studies.best_settings(study).items()
+        rows = "\n".join(f"      {n!r}: {v!r}," for n, v in best_settings)
+        print(AGAIN.format(words, rows, plan.model, plan.seed + 1))
     return 130 if stopped else 0
-
-
-def again(plan: Plan, settings: dict) -> str:
-    """Return Python that trains with these settings, with another seed."""
-    dataset = None if plan.dataset == "MNIST" else plan.dataset
-    load = {"data_dir": plan.data_dir, "limit": plan.limit, "dataset": dataset}
-    return AGAIN.format(
-        arguments=", ".join(f"{n}={v!r}" for n, v in load.items() if v is not None),
-        settings="\n".join(f"      {n!r}: {v!r}," for n, v in settings.items()),
-        model=plan.model,
-        seed=plan.seed + 1,
-    )
