@@ -145,9 +145,7 @@ def test_the_parts_are_disjoint_and_together_all_digits(ranks):
 def test_what_ends_one_process_ends_all_in_the_same_step(ranks):
     for rank in ranks:
         assert rank["diverged"].stopped.startswith("The loss became nan in batch 3")
-        assert rank["interrupted"].stopped == (
-            "Stopped by hand; finished epochs: 1 of 3."
-        )
+        assert rank["interrupted"].stopped.endswith("hand; finished epochs: 1 of 3.")
         assert rank["steps"] == 7  # in which the signal came, and no step followed
         assert rank["handler"] == signal.default_int_handler
         assert rank["one fails"] == "one has no digits"
