@@ -83,28 +83,22 @@ def test_workers_share_the_trials_and_the_study_outlives_them(started, capsys):
 
 
 DIES = """
-import os, signal
-from mnist_lessons.tuning import searching, workers
+import itertools, os, signal, sys
+from mnist_lessons.tuning.workers import Search, work
 
-class Mortal(searching.Search):
-    count = 0
+train, count = Search.train, itertools.count(1)
+def train_or_die(search, trial):
+    if search.worker.endswith("-1") and next(count) == 3:
+        print("the power is gone", file=sys.stderr, flush=True)
+        os.kill(os.getpid(), signal.SIGKILL)
+    return train(search, trial)
 
-    def train(self, trial):
-        self.count += 1
-        if self.worker.endswith("-1") and self.count == 3:
-            print("the power is gone", file=sys.stderr, flush=True)
-            os.kill(os.getpid(), signal.SIGKILL)
-        return super().train(trial)
-
-import sys
-workers.Search = Mortal
-workers.work()
+Search.train = train_or_die
+work()
 """
 
 
-def test_a_killed_worker_loses_no_finished_trial(
-    started, fake_python, tmp_path, capsys
-):
+def test_a_killed_worker_loses_no_trial(started, fake_python, tmp_path, capsys):
     (tmp_path / "dies.py").write_text(DIES, encoding="utf-8")
     fake_python(f"exec {sys.executable} dies.py")
     study = quick(workers=2, n_trials=8, storage="journal://study.log")
@@ -121,12 +115,12 @@ def test_a_killed_worker_loses_no_finished_trial(
     assert quick(n_trials=2, storage="journal://study.log").trials[:-2] == before
 
 
-def test_ctrl_c_ends_the_workers_and_keeps_what_is_finished(
-    started, monkeypatch, capsys
-):
-    monkeypatch.setattr(
-        searching.Bar, "show", lambda *_: signal.raise_signal(signal.SIGINT)
-    )
+def press_ctrl_c(*_):
+    signal.raise_signal(signal.SIGINT)
+
+
+def test_ctrl_c_ends_workers_and_keeps_their_trials(started, monkeypatch, capsys):
+    monkeypatch.setattr(searching.Bar, "show", press_ctrl_c)
     study = quick(workers=2, n_trials=5_000)
     assert "Stopped by hand" in capsys.readouterr().out
     # each was told to end, and did; none had to be killed
@@ -195,6 +189,6 @@ def test_a_worker_says_in_one_line_what_is_wrong(monkeypatch):
 def test_a_worker_that_does_not_end_is_killed(fake_python, started, monkeypatch):
     fake_python("trap '' INT TERM; exec sleep 60")
     monkeypatch.setattr(workers, "GRACE", 0.2)
-    monkeypatch.setattr(workers, "watch", lambda *_: signal.raise_signal(signal.SIGINT))
+    monkeypatch.setattr(workers, "watch", press_ctrl_c)
     assert quick(workers=2, n_trials=4).trials == []
     assert [worker.process.returncode for worker in started] == [-9, -9]
