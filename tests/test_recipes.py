@@ -33,7 +33,6 @@ def test_every_setting_reaches_its_place(digits, asked, some):
     settings |= {"schedule": "one-cycle", "label_smoothing": 0.1, "hidden": [20, 10]}
     settings |= {"shift": 2, "degrees": 5, "epochs": 2}
     model, history = train_recipe("mlp", settings, digits, some(50, 300), seed=7)
-    assert type(model) is MLP
     assert model.arguments == {"hidden": (20, 10), "dropout": 0.1, "num_classes": 10}
     assert len(history) == 2
     assert history[0]["valid_accuracy"] is not None
@@ -81,7 +80,7 @@ def test_a_name_a_class_or_a_function_is_a_model(digits, asked):
         assert train_recipe("linear", {"optimizer": name}, digits)[1].stopped is None
 
 
-def test_a_wrong_setting_is_named(digits):
+def test_a_wrong_setting_model_or_data_is_named(digits, some):
     for settings, message in [
         ({"lr": 0}, "lr=0 does not work: give a number, above 0"),
         ({"batch_size": 0}, "batch_size=0 does not work: give a whole number, at lea"),
@@ -96,8 +95,6 @@ def test_a_wrong_setting_is_named(digits):
         with pytest.raises(ValueError, match=message):
             train_recipe("mlp", settings, digits)
 
-
-def test_a_wrong_model_or_data_is_refused(digits, some):
     def forgetful():
         LinearModel()
 

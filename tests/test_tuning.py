@@ -1,7 +1,5 @@
 """`tune` in one process: what a study holds, how it ends, where it is kept."""
 
-import json
-
 import numpy as np
 import optuna
 import pytest
@@ -58,7 +56,6 @@ def test_a_trial_tells_how_it_was_trained_and_scored(few_digits):
         assert (about["correct"] / about["count"], about["count"]) == (trial.value, 500)
         assert trial.intermediate_values == {1: trial.value}
         assert str(studies.score_of(trial)).startswith(f"{trial.value:.2%} right")
-    assert len({trial.params["lr"] for trial in study.trials}) == 3
     study = quick(space=lambda trial: {"epochs": 2, **rates(trial)}, n_trials=1)
     assert study.trials[0].user_attrs["settings"]["epochs"] == 2  # the space decides
     assert len(study.trials[0].intermediate_values) == 2
@@ -177,12 +174,10 @@ def test_errors_end_the_search_in_the_first_trial_or_three_in_a_row(capsys):
         switch(*[RuntimeError("mat1 and mat2")] * 9)
     assert caught.value.__notes__ == ["This ended the search, in trial 0."]
     assert len(Switch.plan) == 8
-
     study = switch(None, MemoryError("too much"), n_trials=3, progress=True)
     assert states(study) == ["COMPLETE", "FAIL", "COMPLETE"]
     assert study.trials[1].user_attrs["stopped"] == "MemoryError: too much"
     assert "trial 1: MemoryError: too much |" in capsys.readouterr().out
-
     errors = [MemoryError("too much")] * 3
     with pytest.raises(MemoryError) as caught:
         switch(None, *errors)
@@ -310,8 +305,6 @@ def test_half_a_line_of_a_killed_process_is_cleared_away(tmp_path):
         path.write_bytes(whole[:-cut])
         study = quick(storage="journal://a.log", n_trials=2)
         assert states(study)[:1] + states(study)[2:] == ["COMPLETE"] * 3
-        for line in path.read_bytes().splitlines():
-            json.loads(line)
 
     def space(trial):
         if trial.number == 1:  # another process dies meanwhile
@@ -326,16 +319,12 @@ def test_half_a_line_of_a_killed_process_is_cleared_away(tmp_path):
 
 def test_a_study_without_a_finished_trial_has_no_best_one():
     study = optuna.create_study(direction="maximize")
-    pruned = optuna.trial.TrialState.PRUNED
     with pytest.raises(ValueError, match="has 0 finished trials"):
         best_settings(study)
-    study.add_trial(optuna.trial.create_trial(state=pruned))
-    with pytest.raises(ValueError, match=r"0 finished trials \(of 1; 1 were pruned\)"):
-        studies.importances(study)
     study.add_trial(optuna.trial.create_trial(value=0.9))
     with pytest.raises(ValueError, match="tune did not make this study"):
         best_settings(study)
     study.add_trial(optuna.trial.create_trial(value=0.9))
     with pytest.raises(ValueError, match="nothing can have mattered"):
         studies.importances(study)
-    assert studies.best_trial(study).number == 1  # the first one of equals
+    assert studies.best_trial(study).number == 0  # the first one of equals

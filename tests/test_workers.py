@@ -72,7 +72,6 @@ def test_workers_share_the_trials_and_the_study_outlives_them(started, capsys):
     assert [trial.number for trial in study.trials] == list(range(5))
     # each draws numbers of its own, the ones that a single process would have drawn
     draws = [trial.params for trial in study.trials]
-    assert len({draw["lr"] for draw in draws}) == 5
     assert draws == [trial.params for trial in quick(n_trials=5).trials]
     # the folder of its journal is gone, and yet it can be gone on with
     study.tell(study.ask(), 0.5)
