@@ -390,7 +390,15 @@ def test_the_picture_of_the_trials_shows_each_and_the_best_so_far():
     assert low > 0.14 > 0.06 > high
     looks = [(line.get_label(), line.get_marker()) for line in axis.lines]
     assert looks == [("best so far", "None"), ("finished", "o"), ("pruned", "x")]
+    assert finished.get_color() == BLUE != pruned.get_color()
     assert so_far.get_drawstyle() == "steps-post"  # a step where the trial stands
+    # where it was cut short, and up to there goes the best so far
+    study, state = a_study(2, 0), optuna.trial.TrialState.PRUNED
+    reports = {1: 0.5, 2: 0.7}
+    study.add_trial(optuna.trial.create_trial(state=state, intermediate_values=reports))
+    so_far, _, pruned = pictures.trials(study).figure.axes[0].lines
+    assert pruned.get_xydata().tolist() == [[2, pytest.approx(0.3)]]
+    assert so_far.get_xdata()[-1] == 2
 
 
 def test_each_finished_trial_is_a_line_and_the_best_one_is_thickest():
@@ -399,6 +407,9 @@ def test_each_finished_trial_is_a_line_and_the_best_one_is_thickest():
     assert len(lines) == 6
     *others, best = sorted(lines, key=lambda line: line.get_linewidth())
     assert [line.get_linewidth() for line in lines] == [1.2] * 5 + [4]
+    # on the right as many times fewer errors stand as far apart; 9 % or more at 0
+    rises = [max(0, math.log(0.09 / e, 1.5)) for e in (0.1, 0.09, 0.08, 0.07, 0.07)]
+    assert [line.get_ydata()[-1] for line in others] == pytest.approx(rises)
     # the lowest rate stands at 0, the highest at 1, as far apart as their ratios
     assert list(best.get_ydata()) == pytest.approx([0.8, 0.75, 1.0])
     written = [text.get_text() for text in axis.texts]

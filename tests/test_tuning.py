@@ -39,11 +39,6 @@ def states(study):
     return [trial.state.name for trial in study.trials]
 
 
-def course(study):
-    """All that must repeat itself."""
-    return [(t.params, t.values, t.state, t.intermediate_values) for t in study.trials]
-
-
 def test_a_trial_tells_how_it_was_trained_and_scored(few_digits):
     study = quick(device="cpu", data_dir="elsewhere", limit=300, dataset="QMNIST")
     assert few_digits == [("elsewhere", "QMNIST", 300, torch.device("cpu"))]
@@ -77,13 +72,16 @@ def test_every_choice_of_a_space_trains(some):
 
 
 def test_a_study_follows_from_its_seed_also_where_it_is_gone_on_with():
+    def course(trials):
+        return [(t.params, t.values, t.state, t.intermediate_values) for t in trials]
+
     options = {"space": None, "epochs": 2, "limit": 200}
-    whole = course(quick(n_trials=13, **options))
+    whole = course(quick(n_trials=13, **options).trials)
     for count in (6, 7):
         parts = quick(n_trials=count, storage="journal://study.log", **options)
-    assert course(parts) == whole
+    assert course(parts.trials) == whole
     # other settings, not just other first weights
-    other = course(quick(n_trials=13, seed=6, **options))
+    other = course(quick(n_trials=13, seed=6, **options).trials)
     assert all(mine[0] != its[0] for mine, its in zip(whole, other, strict=True))
 
 
@@ -151,7 +149,6 @@ def test_a_loss_that_diverges_is_noted_and_learned_from(capsys):
 def test_ctrl_c_keeps_the_finished_trials(capsys):
     study = switch(None, None, KeyboardInterrupt())
     assert states(study) == ["COMPLETE", "COMPLETE", "FAIL"]
-    assert study.trials[2].values is None
     assert best_settings(study)["lr"] == study.best_params["lr"]
     last_line = "Stopped by hand; the trials that were finished are kept.\n"
     assert capsys.readouterr().out.endswith(f"print\n{last_line}")
@@ -260,8 +257,7 @@ def test_a_study_of_something_else_is_not_joined():
     assert plans.Plan(model="linear", space=SPACES["linear"]).about["space"] is None
 
     memory = optuna.storages.InMemoryStorage()
-    lowest = optuna.create_study(storage=memory, study_name="linear")
-    assert lowest.direction.name == "MINIMIZE"
+    optuna.create_study(storage=memory, study_name="linear")  # the lowest is best
     mine = optuna.create_study(storage=memory, study_name="b", direction="maximize")
     mine.tell(mine.ask(), 0.5)
     for name in ("linear", "b"):
@@ -287,7 +283,6 @@ def test_a_file_that_is_no_journal_or_a_damaged_one_stays_as_it_is(tmp_path):
     first, *rest = path.read_bytes().splitlines(keepends=True)
     for content, message in [
         (b"dear diary", "a.log is no journal of Optuna's"),
-        (b"\x89PNG\n1", "a.log is no journal of Optuna's"),
         (b"".join([first, rest[0][:20] + b"\n", *rest[1:]]), "a.log is damaged: "),
         # readable, but nothing that Optuna writes
         (first + b'{"op_code": 4}\n', "a.log is damaged: "),

@@ -171,7 +171,6 @@ def test_when_all_workers_fail_it_says_why(fake_python, monkeypatch, capsys):
     options |= {"n_trials": 2, "epochs": 1, "limit": 300, "device": "cpu"}
     assert options.items() <= job.items()
     assert unpacked == [(None, "KMNIST")]
-
     monkeypatch.setattr(torch, "get_num_threads", lambda: 1)
     with pytest.raises(StudyError):
         quick(workers=2, n_trials=4)
