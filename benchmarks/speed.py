@@ -33,7 +33,7 @@ import torch.nn.functional as F
 from matplotlib.figure import Figure
 from torch import Tensor, nn
 from torch.optim import Adadelta, AdamW
-from torch.optim.lr_scheduler import StepLR
+from torch.optim.lr_scheduler import OneCycleLR, StepLR
 from torch.utils.data import DataLoader, Dataset, Subset
 from torchvision import datasets
 from torchvision.transforms import Compose, Normalize, ToTensor
@@ -50,8 +50,8 @@ from mnist_lessons import (
 )
 from mnist_lessons.data import find_digits, make_loader
 from mnist_lessons.plots.picture import COLOURS, MARKERS, Picture, in_one_style
+from mnist_lessons.training import one_cycle
 from mnist_lessons.tuning.precision import bfloat16_pays
-from mnist_lessons.tuning.recipes import one_cycle
 
 GOAL = 0.99  # the accuracy that the ratio is about
 EXAMPLE = "PyTorch's example"
@@ -71,6 +71,11 @@ class Recipe(NamedTuple):
     options: dict[str, Any]
 
 
+def wave(optimizer: torch.optim.Optimizer, steps: int) -> OneCycleLR:
+    """Raise and lower the rate, like `one_cycle(0.1)`; the momentum goes against it."""
+    return OneCycleLR(optimizer, 0.01, total_steps=steps, pct_start=0.1)
+
+
 # all recipes in one place; lessons 2 to 5 explain them
 mlp = partial(MLP, (256, 128), dropout=0)
 cnn = partial(CNN, (8, 32), 256, dropout=0)
@@ -80,7 +85,7 @@ quick = {"optimizer": partial(AdamW, betas=(0.7, 0.9), weight_decay=0), **smooth
 steady = {"optimizer": partial(AdamW, betas=(0.8, 0.95), weight_decay=0.01), **smooth}
 usual, bf16 = {"channels_last": True}, {"channels_last": True, "autocast": True}
 RECIPES = {
-    "linear": Recipe(LinearModel, 1, 128, 0.01, {"schedule": one_cycle(0.1, True)}),
+    "linear": Recipe(LinearModel, 1, 128, 0.01, {"schedule": wave}),
     "mlp": Recipe(mlp, 3, 256, 0.006, {"optimizer": AdamW, **smooth}),
     "cnn": Recipe(cnn, 1, 256, 0.01, {**quick, **usual}),
     "cnn-autocast": Recipe(cnn, 1, 256, 0.01, {**quick, **bf16}),

@@ -399,19 +399,45 @@ def test_the_picture_of_the_trials_shows_each_and_the_best_so_far():
         assert list(line.get_ydata()) == pytest.approx(errors)
     low, high = axis.get_ylim()  # errors, so the better ones are on top
     assert low > 0.14 > 0.06 > high
-    assert finished.get_marker() != pruned.get_marker()
+    looks = [(line.get_label(), line.get_marker()) for line in axis.lines]
+    assert looks == [("best so far", "None"), ("finished", "o"), ("pruned", "x")]
+    assert finished.get_color() == BLUE != pruned.get_color()
+    assert so_far.get_drawstyle() == "steps-post"  # a step where the trial stands
+    # where it was cut short, and up to there goes the best so far
+    study, state = a_study(2, 0), optuna.trial.TrialState.PRUNED
+    reports = {1: 0.5, 2: 0.7}
+    study.add_trial(optuna.trial.create_trial(state=state, intermediate_values=reports))
+    so_far, _, pruned = pictures.trials(study).figure.axes[0].lines
+    assert pruned.get_xydata().tolist() == [[2, pytest.approx(0.3)]]
+    assert so_far.get_xdata()[-1] == 2
 
 
 def test_each_finished_trial_is_a_line_and_the_best_one_is_thickest():
     (axis,) = axes_of("parallel")
     lines = [line for line in axis.lines if len(line.get_xdata()) == 3]
     assert len(lines) == 6
-    (best,) = [line for line in lines if line.get_linewidth() == 4]
+    *others, best = sorted(lines, key=lambda line: line.get_linewidth())
+    assert [line.get_linewidth() for line in lines] == [1.2] * 5 + [4]
+    # on the right as many times fewer errors stand as far apart; 9 % or more at 0
+    rises = [max(0, math.log(0.09 / e, 1.5)) for e in (0.1, 0.09, 0.08, 0.07, 0.07)]
+    assert [line.get_ydata()[-1] for line in others] == pytest.approx(rises)
     # the lowest rate stands at 0, the highest at 1, as far apart as their ratios
     assert list(best.get_ydata()) == pytest.approx([0.8, 0.75, 1.0])
     written = [text.get_text() for text in axis.texts]
     assert written[:5] == ["0.001", "0.0068", "0.046", "adam", "sgd"]
     assert written[5:] == ["91.00%\nor less", "94.00%"]
+    assert [text.get_position()[1] for text in axis.texts[5:]] == [0, 1]
+    (legend,) = axis.figure.legends
+    assert [text.get_text() for text in legend.get_texts()] == ["best", "others"]
+    colors = [line.get_color() for line in legend.get_lines()]
+    assert colors == [best.get_color(), others[0].get_color()]
+    # a trial that did not choose the optimizer has a gap there
+    study = a_study()
+    chosen = {"params": {"lr": 0.1}, "distributions": {"lr": KINDS["lr"]}}
+    study.add_trial(optuna.trial.create_trial(**chosen, value=0.99))
+    picture = pictures.parallel(study)
+    assert picture.alt.endswith("99.00% right, has lr 0.1.")
+    assert math.isnan(picture.figure.axes[0].lines[-2].get_ydata()[1])
 
 
 def test_the_importances_are_bars_in_order():
@@ -420,3 +446,17 @@ def test_the_importances_are_bars_in_order():
     assert lr > optimizer
     assert lr + optimizer == pytest.approx(1)
     assert [label.get_text() for label in axis.get_yticklabels()] == ["lr", "optimizer"]
+    assert axis.yaxis_inverted()  # the first one on top
+    percent = [f"{bar.get_width():.0%}" for bar in axis.patches]
+    assert [text.get_text() for text in axis.texts] == percent
+
+
+def test_few_sizes_stand_evenly_and_many_numbers_as_they_were_drawn():
+    for values, log, ticks, places in [
+        ([256, 64, 100], False, [64, 100, 256], [1 / 6, 1 / 2, 5 / 6]),
+        ([1, 2, 3, 5, 10], False, [1, 6, 10], [0, 5 / 9, 1]),
+        ([0.01, 0.02, 0.1, 0.5, 1.0], True, [0.01, 0.1, 1], [0, 0.5, 1]),
+    ]:
+        place, written = pictures._scale(values, log)
+        assert written == pytest.approx(ticks)
+        assert [place(value) for value in ticks] == pytest.approx(places)

@@ -2,13 +2,12 @@
 
 import functools
 
-import numpy as np
 import pytest
 import torch
 
 from mnist_lessons import MLP, LinearModel
 from mnist_lessons.tuning import recipes
-from mnist_lessons.tuning.recipes import OPTIMIZERS, RATES, one_cycle, train_recipe
+from mnist_lessons.tuning.recipes import OPTIMIZERS, RATES, train_recipe
 
 
 @pytest.fixture
@@ -21,9 +20,9 @@ def asked(monkeypatch):
     """What `fit` was called with."""
     seen, fit = {}, recipes.fit
 
-    def watch(model, train, valid=None, **options):
-        seen.update(options, model=model, train=train, valid=valid)
-        return fit(model, train, valid, **options)
+    def watch(model, train, *valid, **options):
+        seen.update(options, train=train)
+        return fit(model, train, *valid, **options)
 
     monkeypatch.setattr(recipes, "fit", watch)
     return seen
@@ -34,7 +33,6 @@ def test_every_setting_reaches_its_place(digits, asked, some):
     settings |= {"schedule": "one-cycle", "label_smoothing": 0.1, "hidden": [20, 10]}
     settings |= {"shift": 2, "degrees": 5, "epochs": 2}
     model, history = train_recipe("mlp", settings, digits, some(50, 300), seed=7)
-    assert type(model) is MLP
     assert model.arguments == {"hidden": (20, 10), "dropout": 0.1, "num_classes": 10}
     assert len(history) == 2
     assert history[0]["valid_accuracy"] is not None
@@ -64,12 +62,9 @@ def test_what_is_not_given_is_the_usual(digits, asked):
 
 def test_the_seed_decides_everything_that_is_random(digits):
     settings = {"dropout": 0.5, "shift": 1, "hidden": (10,)}
-    first, again, other = (
-        torch.nn.utils.parameters_to_vector(
-            train_recipe("mlp", settings, digits, seed=seed)[0].parameters()
-        )
-        for seed in (1, 1, 2)
-    )
+    models = [train_recipe("mlp", settings, digits, seed=seed)[0] for seed in (1, 1, 2)]
+    flat = torch.nn.utils.parameters_to_vector
+    first, again, other = (flat(model.parameters()) for model in models)
     assert torch.equal(first, again)
     assert not torch.equal(first, other)
 
@@ -85,62 +80,29 @@ def test_a_name_a_class_or_a_function_is_a_model(digits, asked):
         assert train_recipe("linear", {"optimizer": name}, digits)[1].stopped is None
 
 
-def test_a_wrong_setting_is_named(digits):
+def test_a_wrong_setting_model_or_data_is_named(digits, some):
     for settings, message in [
         ({"lr": 0}, "lr=0 does not work: give a number, above 0"),
-        ({"lr": "fast"}, "lr='fast' does not work"),
-        ({"lr": float("nan")}, "lr=nan does not work"),
         ({"batch_size": 0}, "batch_size=0 does not work: give a whole number, at lea"),
-        ({"epochs": True}, "epochs=True does not work"),
-        ({"optimizer": "adma"}, "optimizer='adma' is not known; choose one of sgd, mo"),
-        ({"schedule": None}, "schedule=None is not known; choose one of constant, one"),
+        ({"optimizer": "adma"}, "optimizer='adma' is not known; choose sgd, mo"),
+        ({"schedule": None}, "schedule=None is not known; choose constant, one"),
         ({"label_smoothing": 1.5}, "label_smoothing=1.5 .* 0 or more, at most 1"),
         ({"shift": 29}, "shift=29 does not work.* at most 28"),
         ({"degrees": 181}, "degrees=181 does not work.* at most 180"),
-        (
-            {"dropuot": 0.1},
-            r"mlp\(hidden.*unexpected.*'dropuot'.*training.* batch_size",
-        ),
-        ({"hidden": [0]}, r"hidden=\(0,\) does not work"),
+        ({"dropuot": 0.1}, r"mlp\(hidden.*unexpected.*'dropuot'.*training.* batch_"),
+        ({"hidden": [0]}, "hidden=0 does not work"),
     ]:
         with pytest.raises(ValueError, match=message):
             train_recipe("mlp", settings, digits)
-    settings = {"lr": np.float64(0.01), "batch_size": np.int64(50)}
-    assert len(train_recipe("linear", settings, digits)[1]) == 1
 
+    def forgetful():
+        LinearModel()
 
-def test_a_wrong_model_or_data_is_refused(digits, some):
-    with pytest.raises(ValueError, match="model='svm' is not known; choose one of lin"):
-        train_recipe("svm", {}, digits)
-    with pytest.raises(TypeError, match="model is a LinearModel; give the class"):
-        train_recipe(LinearModel(), {}, digits)
-    with pytest.raises(TypeError, match="forgetful returned a NoneType; derive"):
-        train_recipe(forgetful, {}, digits)
-    with pytest.raises(TypeError, match="data is a DataLoader; .*train.dataset"):
-        train_recipe("linear", {}, some(300))
-
-
-def forgetful():
-    LinearModel()
-
-
-def test_one_cycle_peaks_at_the_optimizers_rate():
-    optimizer = torch.optim.AdamW([torch.zeros(1, requires_grad=True)], lr=0.3)
-    schedule = one_cycle(0.25)(optimizer, 40)
-    rates = []
-    for _ in range(40):
-        rates.append(optimizer.param_groups[0]["lr"])
-        assert optimizer.param_groups[0]["betas"] == (0.9, 0.999)
-        optimizer.step()
-        schedule.step() if len(rates) < 40 else None
-    assert max(rates) == pytest.approx(0.3)
-    assert rates.index(max(rates)) == 9
-    assert rates[-1] < 0.001
-    with pytest.raises(ValueError, match="rise=1.5 does not work"):
-        one_cycle(1.5)
-    for steps in range(1, 12):  # also in runs of a few steps
-        schedule = one_cycle(0.2)(optimizer, steps)
-        for _ in range(steps - 1):
-            optimizer.step()
-            schedule.step()
-        assert optimizer.param_groups[0]["lr"] < 0.001
+    for model, data, kind, message in [
+        ("svm", digits, ValueError, "model='svm' is not known; choose linear, "),
+        (LinearModel(), digits, TypeError, "model is a LinearModel; give the class"),
+        (forgetful, digits, TypeError, "forgetful returned a NoneType; derive"),
+        ("linear", some(300), TypeError, "data is a DataLoader; .*train.dataset"),
+    ]:
+        with pytest.raises(kind, match=message):
+            train_recipe(model, {}, data)

@@ -6,18 +6,13 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from mnist_lessons.tuning import studies
 from mnist_lessons.tuning.plans import Plan, make_plan
 from mnist_lessons.tuning.recipes import Model
 from mnist_lessons.tuning.searching import Search
 from mnist_lessons.tuning.spaces import Space
 from mnist_lessons.tuning.storages import StudyError
-from mnist_lessons.tuning.studies import (
-    begin,
-    best_settings,
-    importances,
-    in_memory,
-    quiet_optuna,
-)
+from mnist_lessons.tuning.studies import best_settings, importances
 from mnist_lessons.tuning.workers import run_workers
 
 if TYPE_CHECKING:
@@ -53,7 +48,9 @@ def tune(
     seed=1)`. The test digits are never looked at.
 
     Ctrl-C (or the notebook's stop button) ends the search and keeps all finished
-    trials. So does a kill, if there is a `storage`; the same call then goes on.
+    trials. So does a kill, if there is a `storage`; the same call then goes on. A
+    `StudyError` says that the storage cannot be opened, that its study is about
+    something else, or that all workers failed.
 
     Args:
         model: "linear", "mlp", "cnn", or a class or function that takes settings and
@@ -73,22 +70,16 @@ def tune(
         workers: how many processes to start; they share the cores and the trials.
         seed: start of all random numbers. With one worker, the same seed gives the
             same study.
-        data_dir: see `load_mnist`.
-        limit: train on so many digits only; see `load_mnist`.
+        data_dir: as in `load_mnist`.
+        limit: as in `load_mnist`.
         device: where to train; the fastest that is there where nothing is said.
         progress: show a progress bar and one line a trial.
-        dataset: see `load_mnist`.
+        dataset: as in `load_mnist`.
 
     Returns:
         The study. A trial's value is the validation accuracy after its last epoch;
         `trial.user_attrs` has `settings`, `parameters`, `seconds`, and `correct` of
         `count`. See `best_settings`, and the pictures in `tuning.pictures`.
-
-    Raises:
-        ValueError, TypeError: an argument makes no sense, or a setting of the first
-            trial; processes could not import a model.
-        StudyError: the storage cannot be opened; its study is about something else;
-            all workers failed.
     """
     plan = make_plan(**locals())  # all arguments above, by name
     return carry_out(plan)[0]
@@ -96,16 +87,16 @@ def tune(
 
 def carry_out(plan: Plan) -> tuple["optuna.Study", bool]:
     """Do what a plan says; return the study, and whether it was stopped by hand."""
-    with quiet_optuna(), tempfile.TemporaryDirectory() as folder:
+    with studies.quiet_optuna(), tempfile.TemporaryDirectory() as folder:
         if plan.workers == 1:
-            study = begin(plan, plan.storage)
+            study = studies.begin(plan, plan.storage)
             stopped = Search(plan).run(study)
         else:
             shared = plan.storage or f"journal://{folder}/study"
-            study = begin(plan, shared)
+            study = studies.begin(plan, shared)
             stopped = run_workers(plan, study, shared)
             if not plan.storage:  # what is in the folder goes with it
-                study = in_memory(study)
+                study = studies.in_memory(study)
     if stopped:
         print("Stopped by hand; the trials that were finished are kept.")
     return study, stopped

@@ -13,16 +13,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from mnist_lessons.plots.picture import (
-    BLACK,
-    BLUE,
-    GREY,
-    ORANGE,
-    Picture,
-    accuracy_axis,
-    error_of,
-    in_one_style,
-)
+from mnist_lessons.plots import picture
+from mnist_lessons.plots.picture import BLUE, GREY, ORANGE, Picture, in_one_style
 from mnist_lessons.tuning import studies
 
 if TYPE_CHECKING:
@@ -37,18 +29,15 @@ def trials(study: "Study") -> Picture:
     A pruned trial stands at the accuracy that it had when it was cut short.
     """
     finished = studies.finished_trials(study, 2)
-    pruned = [
-        trial
-        for trial in study.get_trials(deepcopy=False)
-        if trial.state.name == "PRUNED" and trial.intermediate_values
-    ]
+    every = study.get_trials(deepcopy=False)
+    pruned = [t for t in every if t.state.name == "PRUNED" and t.intermediate_values]
     figure = Figure(figsize=(8.4, 3.8))
     axis = figure.subplots()
     numbers = [trial.number for trial in finished]
     best = list(itertools.accumulate(map(_accuracy, finished), max))
     axis.step(
         [*numbers, max(trial.number for trial in finished + pruned)],
-        [error_of(accuracy) for accuracy in [*best, best[-1]]],
+        [picture.error_of(accuracy) for accuracy in [*best, best[-1]]],
         where="post",
         color=ORANGE,
         label="best so far",
@@ -58,10 +47,10 @@ def trials(study: "Study") -> Picture:
         ("pruned", pruned, "x", GREY),
     ]:
         if ended:
-            errors = [error_of(_accuracy(trial)) for trial in ended]
+            errors = [picture.error_of(_accuracy(trial)) for trial in ended]
             look: dict[str, Any] = {"color": color, "markersize": 7, "mew": 2}
             axis.plot([t.number for t in ended], errors, mark, label=label, **look)
-    accuracy_axis(axis, [_accuracy(trial) for trial in finished + pruned])
+    picture.accuracy_axis(axis, [_accuracy(trial) for trial in finished + pruned])
     axis.set(xlabel="trial", ylabel="validation accuracy")
     axis.xaxis.set_major_locator(MaxNLocator(integer=True))
     axis.grid(axis="y")
@@ -121,8 +110,7 @@ def parallel(study: "Study") -> Picture:
     worst = finished[len(finished) // 4]
     low, high = _goodness(worst), _goodness(finished[-1])
     top = max(1, len(finished) // 5)
-    looks: list[dict[str, Any]]
-    looks = [{"color": GREY, "linewidth": 1.2}] * (len(finished) - top)
+    looks: list[Any] = [{"color": GREY, "linewidth": 1.2}] * (len(finished) - top)
     looks += [{"color": BLUE, "linewidth": 2}] * (top - 1)
     looks += [{"color": ORANGE, "linewidth": 4, "marker": "o", "markersize": 8}]
     for line, trial, look in zip(heights, finished, looks, strict=True):
@@ -163,8 +151,7 @@ def _scale(
         return lambda value: (kinds.index(value) + 0.5) / len(kinds), kinds
     bend: Callable[[Any], float] = math.log if log else float
     low, high = bend(kinds[0]), bend(kinds[-1])
-    middle = (low + high) / 2
-    middle = math.exp(middle) if log else middle
+    middle = math.exp((low + high) / 2) if log else (low + high) / 2
     if all(isinstance(value, int) for value in values):
         middle = round(middle)
     ticks = [kinds[0], middle, kinds[-1]]
@@ -172,7 +159,7 @@ def _scale(
 
 
 def _draw_scale(axis: Axes, x: int, ticks: list[tuple[float, str]]) -> None:
-    axis.plot([x, x], [0, 1], color=BLACK, linewidth=1, zorder=0)
+    axis.plot([x, x], [0, 1], color=picture.BLACK, linewidth=1, zorder=0)
     box = {"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 1}
     for y, text in ticks:
         axis.text(x + 0.06, y, text, va="center", fontsize=10, bbox=box, zorder=5)
@@ -186,7 +173,7 @@ def _accuracy(trial: "FrozenTrial") -> float:
 
 def _goodness(trial: "FrozenTrial") -> float:
     """Return 2 for 1 % of errors, 3 for 0.1 %: as far apart as they feel."""
-    return -math.log10(error_of(_accuracy(trial)))
+    return -math.log10(picture.error_of(_accuracy(trial)))
 
 
 def _text(value: Any) -> str:

@@ -17,16 +17,12 @@ from mnist_lessons.tuning.spaces import SPACES, Space
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """The arguments of `tune`, which explains them; `make_plan` fills in what is open.
-
-    Attributes:
-        until: the time, as `time.time()` counts it, after which no trial begins.
-    """
+    """The arguments of `tune`, which explains them."""
 
     model: Model = "cnn"
     space: Space | None = None
     n_trials: int | None = None
-    until: float = math.inf
+    until: float = math.inf  # the time.time() after which no trial begins
     epochs: int = 2
     storage: Any = None
     study_name: str | None = None
@@ -66,27 +62,25 @@ def make_plan(*, seconds: float | None = None, **arguments: Any) -> Plan:
         changes["until"] = time.time() + check_number("seconds", seconds, above=0)
     elif plan.n_trials is None and plan.until == math.inf:
         changes["n_trials"] = 20
-    by_name = isinstance(plan.model, str)
     if plan.space is not None and not callable(plan.space):
         raise TypeError(
             f"space is a {type(plan.space).__name__}; give a function that takes a "
             "trial and returns settings."
         )
-    if changes["workers"] > 1 and not (
-        by_name and plan.space is None and isinstance(plan.storage, str | None)
-    ):
+    by_name = isinstance(plan.model, str) and plan.space is None
+    if plan.workers > 1 and not (by_name and isinstance(plan.storage, str | None)):
         raise TypeError(
             f"workers={plan.workers} starts other processes, which cannot import what "
             "a notebook defines: they need a model's name, its own space, and the "
             "address of a storage. Take workers=1; or write a script that calls "
             'tune(..., storage="journal:///folder/name"), and start it several times.'
         )
-    if plan.space is None:
-        if not by_name:
-            raise ValueError(
-                f"There are no ranges for model={name_of(plan.model)!r}. Give "
-                "space=..., a function that chooses its settings, or one of "
-                f"{', '.join(MODELS)} as the model."
-            )
+    if by_name:
         changes["space"] = SPACES[str(plan.model)]
+    elif plan.space is None:
+        raise ValueError(
+            f"There are no ranges for model={name_of(plan.model)!r}. Give space=..., a "
+            "function that chooses its settings, or one of "
+            f"{', '.join(MODELS)} as the model."
+        )
     return replace(plan, **changes)

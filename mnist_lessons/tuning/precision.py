@@ -20,13 +20,9 @@ def bfloat16_pays(
     """Time a few training steps of a copy of the model, in float32 and in bfloat16.
 
     A processor with bfloat16 instructions gains; one without them is up to 13 times
-    slower, and PyTorch does not say which kind it is. The model, the order of the
-    loader's batches and PyTorch's random numbers stay as they were.
-
-    Args:
-        model: what is to be trained, on the device where that will happen.
-        loader: what is to train it; the trial takes noise of the same shape.
-        channels_last: as in `fit`.
+    slower, and PyTorch does not say which kind it is. The trial takes noise in the
+    shape of the loader's batches, on the device of the model. The model, the order of
+    the batches and PyTorch's random numbers stay as they were.
     """
     device = next(model.parameters()).device
     layout = torch.channels_last if channels_last else torch.contiguous_format

@@ -68,7 +68,8 @@ def train_recipe(
     (what suits the optimizer), `optimizer` ("adam", "adamw", "sgd" or "momentum"),
     `schedule` ("constant", or "one-cycle"), `label_smoothing` (0), `shift` (each digit
     is moved by up to so many pixels; 0), `degrees` (and turned by up to so many; 0),
-    `epochs` (1). All others go to the model: `hidden`, `dropout`, `channels`, ...
+    `epochs` (1). All others go to the model: `hidden`, `dropout`, `channels`, ... A
+    `ValueError` names a setting that is not known, or whose value makes no sense.
 
     Args:
         model: "linear", "mlp" or "cnn"; or a class or function that takes the model's
@@ -79,22 +80,18 @@ def train_recipe(
         epochs: rounds through all digits; goes before the setting of that name.
         seed: start of all random numbers.
         device: where to train; `None` for where the digits are.
-        on_epoch_end: see `fit`.
-        progress: show a progress bar and one line an epoch.
+        on_epoch_end: as in `fit`.
+        progress: as in `fit`.
 
     Returns:
         The trained model, and the record of the run.
-
-    Raises:
-        ValueError: a setting is not known, or its value makes no sense.
-        TypeError: `model` does not return a `DigitClassifier`; `data` is a loader.
     """
     if not isinstance(data, torch.utils.data.Dataset):
-        raise TypeError(
-            f"data is a {type(data).__name__}; give the digits themselves: "
-            "train.dataset."
-        )
-    training, own = split_settings(settings)
+        kind = type(data).__name__
+        raise TypeError(f"data is a {kind}; give the digits themselves: train.dataset.")
+    own = {n: value for n, value in settings.items() if n not in CHECKS}
+    training = USUAL | {n: CHECKS[n](n, settings[n]) for n in settings if n not in own}
+    training.setdefault("lr", RATES[training["optimizer"]])
     seed_everything(seed)
     if isinstance(model, str) and hasattr(data, "classes"):
         own.setdefault("num_classes", len(data.classes))
@@ -117,18 +114,6 @@ def train_recipe(
         on_epoch_end=on_epoch_end,
     )
     return net, history
-
-
-def split_settings(settings: Settings) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return all settings of the training, checked, and those of the model."""
-    training, own = dict(USUAL), {}
-    for name, value in settings.items():
-        if name in CHECKS:
-            training[name] = CHECKS[name](name, value)
-        else:
-            own[name] = value
-    training.setdefault("lr", RATES[training["optimizer"]])
-    return training, own
 
 
 def find_model(model: Model) -> Callable[..., DigitClassifier]:

@@ -89,8 +89,8 @@ class Search:
 
     def train(self, trial: "Trial") -> float | None:
         """Train once; return the validation accuracy, or `None` if it was cut short."""
-        start, space = time.perf_counter(), self.plan.space
-        assert space is not None  # make_plan has filled it in
+        start = time.perf_counter()
+        space: Any = self.plan.space  # make_plan has filled it in
         settings = {"epochs": self.plan.epochs, **as_json(space(trial))}
         trial.set_user_attr("settings", settings)
         pruned = False

@@ -51,8 +51,4 @@ def cnn_space(trial: "Trial") -> dict[str, Any]:
     }
 
 
-SPACES: dict[str, Space] = {
-    "linear": training_space,
-    "mlp": mlp_space,
-    "cnn": cnn_space,
-}
+SPACES = {"linear": training_space, "mlp": mlp_space, "cnn": cnn_space}

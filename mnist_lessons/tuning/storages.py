@@ -23,15 +23,10 @@ class StudyError(LessonsError, ValueError):
 
 
 def open_storage(storage: "str | optuna.storages.BaseStorage | None") -> Any:
-    """Return what Optuna keeps a study in, from what `tune` is told.
-
-    Raises:
-        StudyError: it is not there, or damaged, or cannot be written to.
-    """
-    if isinstance(storage, os.PathLike):
-        storage = os.fspath(storage)
-    if not isinstance(storage, str):
+    """Return what Optuna keeps a study in, from what `tune` is told; or say why not."""
+    if not isinstance(storage, str | os.PathLike):
         return storage
+    storage = os.fspath(storage)
     if storage.startswith(JOURNAL):
         path = Path(storage.removeprefix(JOURNAL)).expanduser().absolute()
         try:

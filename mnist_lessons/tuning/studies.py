@@ -90,9 +90,6 @@ def best_settings(study: "Study") -> dict[str, Any]:
 
     The best of many is partly the luckiest. Score its settings again, with other seeds:
     `train_recipe(model, best_settings(study), train.dataset, valid, seed=1)`.
-
-    Raises:
-        ValueError: no trial was finished, or `tune` did not make this study.
     """
     settings = best_trial(study).user_attrs.get("settings")
     if settings is None:

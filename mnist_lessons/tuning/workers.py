@@ -79,10 +79,8 @@ class Worker:
 
     def trials(self, study: "Study") -> "list[FrozenTrial]":
         """Return its trials."""
-        trials = study.get_trials(deepcopy=False)
-        return [
-            trial for trial in trials if trial.user_attrs.get("worker") == self.name
-        ]
+        every = study.get_trials(deepcopy=False)
+        return [trial for trial in every if trial.user_attrs.get("worker") == self.name]
 
     def stop(self, study: "Study", seconds: float) -> None:
         """Wait until it has ended, or kill it; what it was at then, has failed."""
@@ -111,10 +109,7 @@ class Worker:
 
 
 def run_workers(plan: Plan, study: "Study", storage: str) -> bool:
-    """Start the workers of a plan, and watch the study until they have ended.
-
-    Returns whether they were stopped by hand. Where all fail, a `StudyError` says so.
-    """
+    """Let workers carry out a plan; say whether they were stopped by hand."""
     # unpacked once, before several want to do it
     find_digits(plan.data_dir, plan.dataset)
     part = replace(plan, storage=storage, space=None, workers=1, progress=False)
