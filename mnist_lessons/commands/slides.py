@@ -15,7 +15,7 @@ examples:
 import argparse
 
 from mnist_lessons.commands.shared import make_folder
-from mnist_lessons.teaching.notebooks import lessons_named
+from mnist_lessons.teaching.notebooks import lessons_named, read_lesson
 
 USAGE = "LESSON [--out FOLDER]"
 SUMMARY = "make slides of a lesson"
@@ -27,12 +27,10 @@ def run(options: argparse.Namespace) -> int:
     lessons = lessons_named(options.lesson)
     make_folder(options.out)
     # here, because the imports take a second that the other commands need not wait for
-    import nbformat
-
     from mnist_lessons.teaching.slides import make_deck
 
     for path in lessons:
-        deck = make_deck(nbformat.read(path, as_version=4), path.name)
+        deck = make_deck(read_lesson(path), path.name)
         file = options.out / f"{path.stem}.slides.html"
         file.write_text(deck, encoding="utf-8")
         print(f"{file}: {len(deck) / 1e6:.1f} MB. Open it in a browser; S shows notes.")
