@@ -63,19 +63,7 @@ def test_next_and_previous_go_round_and_a_chosen_label_restricts_them(browser):
         assert browser.label == 1
 
 
-def test_random_reaches_every_digit_and_leaves_the_lessons_numbers_alone(
-    browser, monkeypatch
-):
-    state = torch.get_rng_state()
-    seen = {browser.random() or browser.index for _ in range(200)}
-    assert seen == set(range(6))
-    assert torch.equal(torch.get_rng_state(), state)
-    monkeypatch.setattr(browser._dice, "randrange", lambda *_: 1 / 0)
-    press(browser, "Random")
-    assert "ZeroDivisionError" in browser._message.value
-
-
-def test_box_checkbox_and_keys_move_on(browser):
+def test_box_checkbox_keys_and_random_move_on(browser, monkeypatch):
     browser._number.value = 4
     assert browser.index == 4
     browser._number.value = 999  # it cannot leave the pile
@@ -85,6 +73,13 @@ def test_box_checkbox_and_keys_move_on(browser):
         assert browser.index in indices
     browser._values.value = True
     assert browser._grid.numbers
+    state = torch.get_rng_state()
+    seen = {browser.random() or browser.index for _ in range(200)}
+    assert seen == set(range(6))
+    assert torch.equal(torch.get_rng_state(), state)  # the lesson's own
+    monkeypatch.setattr(browser._dice, "randrange", lambda *_: 1 / 0)
+    press(browser, "Random")
+    assert "ZeroDivisionError" in browser._message.value
 
 
 def test_a_digit_far_from_its_class_is_unusual():

