@@ -234,6 +234,7 @@ def test_each_slider_reaches_the_network_and_the_run_before_stays(some, monkeypa
     name = "3 hidden layers of 16, dropout 0.5, 1,000 digits"
     assert f"{before}: at the end" in alt_of(fitted)
     assert f"{name}: at the end" in alt_of(fitted)
+    assert fitted.picture.figure.get_suptitle() == name
     assert list(fitted.picture.figure.axes[0].lines[-1].get_xdata()) == [2_000]
     fitted.depth.value = 0
     assert built[-1] == ((), 0.5, 10)

@@ -24,7 +24,7 @@ class Block(Redrawn):
     def draw(self):
         if self.slider.value == 9:
             raise ValueError("9 is too high; choose at most 8")
-        return plots.digits(torch.full((1, 28, 28), self.slider.value / 9))
+        return plots.digits(torch.ones(1, 28, 28).triu(self.slider.value))
 
 Block()
 """
