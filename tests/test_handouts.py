@@ -11,10 +11,11 @@ from pathlib import Path
 import nbformat
 import pytest
 from lesson_cells import LESSONS, cells_of, code_of, every_lesson, prose_of
-from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 from mnist_lessons.teaching import handouts, notebooks
 from mnist_lessons.teaching.notebooks import exercises_of, picture_in, tags_of
+from mnist_lessons.widgets.base import NOTE, VIEW
 
 SOLUTION = "<details><summary>Solution</summary>\n\n```python\n{}\n```\n</details>"
 FOLD = re.compile(r"<details><summary>Solution</summary>.*?</details>", re.DOTALL)
@@ -134,6 +135,18 @@ def test_a_solved_lesson_is_executed(lesson, run):
     assert (status, out) == (1, "")
     assert "01_data.ipynb: a cell fails with KeyError: " in err
     assert code_of(cells_of("01_data_solved.ipynb")) == code_of(solved)
+
+
+def test_what_jupyterlab_saved_of_a_piece_is_its_picture(lesson, run):
+    image = '<img alt="A picture" width="9" src="data:image/png;base64,AAAA">'
+    outputs = [
+        new_output("display_data", {"text/html": image + NOTE}),
+        new_output("display_data", {VIEW: {"model_id": "gone"}}),
+    ]
+    lesson([*exercise(), new_code_cell("piece", outputs=outputs)])
+    run("handout 1")  # the slides read it in the same way
+    (output,) = cells_of("01_data_handout.ipynb")[-1].outputs
+    assert output.data == {"text/html": image}
 
 
 def test_a_lesson_is_written_once_and_all_means_all(run):

@@ -60,13 +60,18 @@ def lessons_named(name: str) -> list[Path]:
 
 
 def read_lesson(path: Path) -> "NotebookNode":
-    """Read a notebook; a `LessonError` says that the file does not hold one."""
+    """Read a notebook as if it were stored by our tool, even if JupyterLab saved it.
+
+    A `LessonError` says that the file does not hold one.
+    """
     import nbformat
 
     try:
-        return nbformat.read(path, as_version=4)
+        notebook = nbformat.read(path, as_version=4)
     except ValueError as error:
         raise LessonError("the file is damaged, or no notebook") from error
+    tidy(notebook)
+    return notebook
 
 
 def tags_of(cell: "NotebookNode") -> list[str]:

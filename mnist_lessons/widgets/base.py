@@ -29,7 +29,7 @@ from mnist_lessons.plots.picture import Picture
 
 STATIC = Path(__file__).parent / "static"
 VIEW = "application/vnd.jupyter.widget-view+json"
-WAIT = 0.15  # seconds; somebody who holds an arrow key sends a change every 0.03
+WAIT = 0.15  # seconds; whoever holds an arrow key sends a change every 0.03
 NOTE = (
     '<p class="mnist-lessons-still">Nothing reacts here? Then this piece has no kernel '
     "(any more): run its cell again, after the cells above it.</p>"
@@ -54,10 +54,7 @@ class Live:
     """What shows itself as a widget, and as something still where no widget can be.
 
     These are two outputs, as JupyterLab shows one form of each output only: without the
-    kernel that made it, a widget is an error message and nothing else.
-
-    Attributes:
-        view: the widget that the browser shows.
+    kernel that made it, a widget is an error message. `view` is the widget.
     """
 
     def __init__(self, *parts: ipywidgets.Widget) -> None:
@@ -65,7 +62,6 @@ class Live:
         self.view.add_class("mnist-lessons")
 
     def _repr_mimebundle_(self, **_: Any) -> tuple[dict[str, Any], dict[str, Any]]:
-        """Return what stands still, with its metadata."""
         return {"text/plain": repr(self)}, {}
 
     def _ipython_display_(self) -> None:
@@ -82,12 +78,9 @@ class Live:
 class Interactive(Live):
     """A piece that reacts to its reader.
 
-    Derive from it, build the controls in `__init__`, and pass them on. The error of a
-    callback that is wrapped in `reacting` is shown below the piece: Jupyter itself
-    would let it vanish.
-
-    Attributes:
-        picture: what is shown where nothing reacts.
+    Derive from it, build the controls in `__init__`, and pass them on, with the
+    `picture` that is shown where nothing reacts. The error of a callback that is
+    wrapped in `reacting` is shown below the piece: Jupyter would let it vanish.
     """
 
     about = "an interactive piece"
@@ -149,10 +142,7 @@ class Interactive(Live):
     def reacting_soon(
         self, function: Callable[[], Any], busy: str = ""
     ) -> Callable[..., None]:
-        """Do the same, but only for the last of several quick changes.
-
-        Whoever holds an arrow key would otherwise wait for a training run a step.
-        """
+        """Do the same, but only for the last of several quick changes."""
         react = self.reacting(function, busy)
 
         def wait(*_: Any) -> None:
@@ -181,10 +171,9 @@ class Redrawn(Interactive):
     """
 
     def __init__(self, *controls: ipywidgets.Widget) -> None:
-        picture = self.draw()
-        self._image = ipywidgets.HTML(_as_element(picture))
-        super().__init__(*controls, self._image, picture=picture)
-        self.say(self.caption())
+        self._image = ipywidgets.HTML()
+        super().__init__(*controls, self._image, picture=self.draw())
+        self._show()
 
     def draw(self) -> Picture:
         """Return the picture that belongs to the state of the controls."""
@@ -197,12 +186,11 @@ class Redrawn(Interactive):
     def redraw(self) -> None:
         """Show what belongs to the controls now."""
         self.picture = self.draw()
-        self._image.value = _as_element(self.picture)
+        self._show()
+
+    def _show(self) -> None:
+        self._image.value = self.picture._repr_mimebundle_()[0]["text/html"]
         self.say(self.caption())
-
-
-def _as_element(picture: Picture) -> str:
-    return picture._repr_mimebundle_()[0]["text/html"]
 
 
 def _running_loop() -> asyncio.AbstractEventLoop | None:
@@ -213,11 +201,7 @@ def _running_loop() -> asyncio.AbstractEventLoop | None:
 
 
 def slider(name: str, values: Sequence[Any], start: Any) -> ipywidgets.SelectionSlider:
-    """Return a slider over some values, which reports when it is let go.
-
-    Raises:
-        ValueError: `start` is not among the values.
-    """
+    """Return a slider over some values, which reports when it is let go."""
     if start not in values:
         choice = ", ".join(f"{value:g}" for value in values)
         raise ValueError(f"{name}: {start!r} is not on the slider; choose of {choice}.")
@@ -250,11 +234,7 @@ def as_png(image: Tensor) -> str:
 
 
 def digits_of(source: Any) -> Digits:
-    """Return the digits of a loader, or the digits themselves.
-
-    Raises:
-        TypeError: they are neither.
-    """
+    """Return the digits of a loader, or the digits themselves."""
     digits = getattr(source, "dataset", source)
     if not isinstance(digits, Digits):
         raise TypeError(
@@ -265,11 +245,7 @@ def digits_of(source: Any) -> Digits:
 
 
 def named_models(models: Any) -> dict[str, DigitClassifier]:
-    """Return models by name; a single one gets the name of its class.
-
-    Raises:
-        TypeError: one of them is no model, or there is none.
-    """
+    """Return models by name; a single one gets the name of its class."""
     named = models if isinstance(models, Mapping) else {type(models).__name__: models}
     for name, model in named.items() or [("models", models)]:
         if not isinstance(model, DigitClassifier):
@@ -286,8 +262,7 @@ def ask(
 ) -> Tensor:
     """Return a model's probabilities: (count, classes), on the CPU.
 
-    Raises:
-        ValueError: it has another number of classes, or its training diverged.
+    A `ValueError` says that it has other classes, or that its training diverged.
     """
     probabilities = model.predict_proba(images).float().cpu()
     if probabilities.shape[1] != len(classes):

@@ -22,8 +22,8 @@ ANY = -1  # no class; a menu whose value is None looks empty
 class PixelGrid(anywidget.AnyWidget):
     """The picture in the browser, which also says what each pixel holds.
 
-    Traits: `pixels`, from 0 to 255, row by row; `title` and `note`, the lines above and
-    below; `numbers`, whether the values stand in the pixels. A key sends
+    `pixels` go from 0 to 255, row by row; `title` and `note` are the lines above and
+    below; `numbers` says whether the values stand in the pixels. A key sends
     `{"go": "next"}`, "previous" or "random".
     """
 
@@ -36,17 +36,10 @@ class PixelGrid(anywidget.AnyWidget):
 
 
 class Pile(NamedTuple):
-    """Digits of either origin in one form.
+    """Digits of either origin; `images * scale + shift` is what the file has."""
 
-    Attributes:
-        images: (count, 28, 28), on any scale.
-        labels: int64, (count,).
-        classes: the name of each class.
-        scale, shift: `images * scale + shift` lies between 0 and 255, as in the file.
-    """
-
-    images: Tensor
-    labels: Tensor
+    images: Tensor  # (count, 28, 28)
+    labels: Tensor  # int64, (count,)
     classes: list[str]
     scale: float = 1.0
     shift: float = 0.0
@@ -58,13 +51,8 @@ class Pile(NamedTuple):
 
 
 def as_pile(name: str, digits: Any) -> Pile:
-    """Accept `Digits`, a loader of such, or torchvision's `MNIST` or the like.
-
-    Raises:
-        ValueError: `digits` is none of these, or empty.
-    """
-    if isinstance(digits, DataLoader):
-        digits = digits.dataset
+    """Accept `Digits`, a loader of such, or torchvision's `MNIST` or the like."""
+    digits = digits.dataset if isinstance(digits, DataLoader) else digits
     if isinstance(digits, Digits):
         images, labels = digits.images.cpu().squeeze(1), digits.labels.cpu()
         scale, shift = 255 * digits.std, 255 * digits.mean
@@ -113,14 +101,9 @@ class DigitBrowser(Interactive):
 
     The buttons, and the keys n, p and r, go through the pile, or through one class of
     it. "Most unusual" shows the most unusual digit of each class, then the second most
-    unusual of each, and so on (`most_unusual_first`). Used in lesson 1.
-
-    Args:
-        digits: `Digits`, as in `load_mnist().train.dataset`, or torchvision's `MNIST`
-            or the like. Several of them, by name, give a choice of piles.
-
-    Raises:
-        ValueError: `digits` is neither, or empty.
+    unusual of each, and so on (`most_unusual_first`). A pile is `Digits`, or
+    torchvision's `MNIST` or the like; several by name give a choice. `index` is the
+    number of the digit on show. Used in lesson 1.
     """
 
     about = "digit browser"
@@ -132,7 +115,7 @@ class DigitBrowser(Interactive):
         self._piles = {name: as_pile(name, part) for name, part in named.items()}
         self._orders = {n: most_unusual_first(p) for n, p in self._piles.items()}
         self._dice = random.Random()  # leaves the lesson's own random numbers alone
-        self._place = self._index = 0
+        self._place = self.index = 0
         parts = self._build()
         pile = self._pile
         shown = self._orders[self._pile_choice.value][0][:20].tolist()  # two of a class
@@ -144,45 +127,36 @@ class DigitBrowser(Interactive):
         self.show(0)
 
     @property
-    def index(self) -> int:
-        """The number of the digit on show, counted from 0."""
-        return self._index
-
-    @property
     def pixels(self) -> Tensor:
         """The digit on show: uint8, (28, 28)."""
-        return self._pile.pixels(self._index)
+        return self._pile.pixels(self.index)
 
     @property
     def label(self) -> int:
         """The class of the digit on show."""
-        return int(self._pile.labels[self._index])
+        return int(self._pile.labels[self.index])
 
     def show(self, index: int) -> None:
-        """Show the digit with this number, counted from 0.
-
-        Raises:
-            ValueError: there is no such digit.
-        """
+        """Show the digit with this number, counted from 0."""
         count = len(self._pile.labels)
-        self._index = check_whole("index", index, 0, count - 1)
+        self.index = check_whole("index", index, 0, count - 1)
         name = self._pile.classes[self.label]
         with self._grid.hold_sync():
             self._grid.pixels = self.pixels.flatten().tolist()
-            self._grid.title = f"Digit {self._index:,} of {count:,}, label {name}"
+            self._grid.title = f"Digit {self.index:,} of {count:,}, label {name}"
             self._grid.note = ""
-        self._number.value = self._index
+        self._number.value = self.index
 
     def next(self) -> None:
         """Show the next digit (of the chosen class); after the last comes the first."""
         candidates = self._candidates()
-        later = candidates[candidates > self._index]
+        later = candidates[candidates > self.index]
         self.show(int(later[0] if len(later) else candidates[0]))
 
     def previous(self) -> None:
         """Show the digit before; before the first comes the last."""
         candidates = self._candidates()
-        earlier = candidates[candidates < self._index]
+        earlier = candidates[candidates < self.index]
         self.show(int(earlier[-1] if len(earlier) else candidates[-1]))
 
     def random(self) -> None:
@@ -229,13 +203,12 @@ class DigitBrowser(Interactive):
         self._number.observe(show_number, "value")
         ipywidgets.link((self._values, "value"), (self._grid, "numbers"))
         self._grid.on_msg(self._take_key)
-        buttons = []
-        moves = [self.previous, self.next, self.random, self.unusual]
         names = ["Previous", "Next", "Random", "Most unusual"]
-        for name, move in zip(names, moves, strict=True):
-            button = ipywidgets.Button(description=name, layout={"width": "auto"})
+        moves = [self.previous, self.next, self.random, self.unusual]
+        auto = {"width": "auto"}
+        buttons = [ipywidgets.Button(description=name, layout=auto) for name in names]
+        for button, move in zip(buttons, moves, strict=True):
             button.on_click(self.reacting(move))
-            buttons.append(button)
         choices = [self._pile_choice, self._class_choice, self._number]
         wrapped = {"flex_flow": "row wrap"}
         return [
@@ -250,7 +223,7 @@ class DigitBrowser(Interactive):
         return [("any", ANY), *((self._pile.classes[i], i) for i in present)]
 
     def _open_pile(self) -> None:
-        self._place = self._index = 0
+        self._place = self.index = 0
         self._class_choice.options = self._class_options()  # chooses "any"
         self._number.max = len(self._pile.labels) - 1
         self.show(0)

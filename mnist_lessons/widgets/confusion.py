@@ -12,15 +12,7 @@ from mnist_lessons import plots
 from mnist_lessons.arguments import check_whole
 from mnist_lessons.data import Digits
 from mnist_lessons.models import DigitClassifier
-from mnist_lessons.widgets.base import (
-    STATIC,
-    Interactive,
-    as_png,
-    ask,
-    digits_of,
-    menu,
-    named_models,
-)
+from mnist_lessons.widgets import base
 
 SHOWN = 10  # digits at a time
 
@@ -28,14 +20,12 @@ SHOWN = 10  # digits at a time
 class ConfusionTable(anywidget.AnyWidget):
     """The matrix and the digits of one cell in the browser.
 
-    Traits: `classes`, the names; `counts`, a list of rows, one a label; `summary`, the
-    line above. The browser sets `selected`, [label, answer], and `start`, the position
-    of the first digit to show; it then gets `cards`, what to show of each digit, and
-    `heading`, the line above them.
+    The browser sets `selected`, [label, answer], and `start`, the position of the first
+    digit to show; it gets `cards`, what to show of each, and the line `heading`.
     """
 
-    _esm = STATIC / "confusion.js"
-    _css = STATIC / "confusion.css"
+    _esm = base.STATIC / "confusion.js"
+    _css = base.STATIC / "confusion.css"
     classes = traitlets.List(traitlets.Unicode()).tag(sync=True)
     counts: traitlets.List = traitlets.List().tag(sync=True)
     summary = traitlets.Unicode().tag(sync=True)
@@ -46,20 +36,11 @@ class ConfusionTable(anywidget.AnyWidget):
     cards: traitlets.List = traitlets.List().tag(sync=True)
 
 
-class ConfusionExplorer(Interactive):
+class ConfusionExplorer(base.Interactive):
     """Show a model's confusion matrix, and the digits behind each of its cells.
 
     It begins with the most frequent mistake. A model is asked once, when it is first
     on show: after more training, build a new explorer. Used in lessons 4 and 5.
-
-    Args:
-        models: a trained model, or several by name.
-        digits: what they answer: `Digits`, or a loader of such, as `load_mnist` gives.
-
-    Raises:
-        TypeError, ValueError: `models` or `digits` is something else, or empty; the
-            first model has another number of classes, or its training diverged. Of a
-            later one the explorer says so when it is chosen.
 
     Attributes:
         counts: how often each label got each answer: int64, (classes, classes).
@@ -74,10 +55,10 @@ class ConfusionExplorer(Interactive):
         models: DigitClassifier | Mapping[str, DigitClassifier],
         digits: Digits | DataLoader,
     ) -> None:
-        self._models, self._digits = named_models(models), digits_of(digits)
+        self._models, self._digits = base.named_models(models), base.digits_of(digits)
         self._labels = self._digits.labels.cpu()
         self._known: dict[str, Tensor] = {}
-        self._choice = menu("model:", list(self._models))
+        self._choice = base.menu("model:", list(self._models))
         self._table = ConfusionTable(classes=list(map(str, self._digits.classes)))
         answers = self._probabilities.argmax(dim=1)
         still = plots.confusion(self._labels, answers, self._digits.classes)
@@ -90,11 +71,7 @@ class ConfusionExplorer(Interactive):
         self.select(*divmod(int(mistakes.argmax()), len(mistakes)))
 
     def select(self, label: int, answer: int) -> None:
-        """Show the digits with one label that got one answer, both as numbers.
-
-        Raises:
-            ValueError: there is no such class.
-        """
+        """Show the digits with one label that got one answer, both as numbers."""
         last = len(self._digits.classes) - 1
         cell = [check_whole("label", label, 0, last)]
         cell.append(check_whole("answer", answer, 0, last))
@@ -108,7 +85,7 @@ class ConfusionExplorer(Interactive):
         name = self._choice.value
         if name not in self._known:
             model, digits = self._models[name], self._digits
-            self._known[name] = ask(name, model, digits.images, digits.classes)
+            self._known[name] = base.ask(name, model, digits.images, digits.classes)
         return self._known[name]
 
     def _open_model(self) -> None:
@@ -153,6 +130,6 @@ class ConfusionExplorer(Interactive):
         names = [self._table.classes[answer] for answer in best.indices.tolist()]
         return {
             "index": index,
-            "png": as_png(image),
+            "png": base.as_png(image),
             "best": list(map(list, zip(names, best.values.tolist(), strict=True))),
         }

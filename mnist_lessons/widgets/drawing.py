@@ -17,23 +17,8 @@ from mnist_lessons.models import DigitClassifier
 from mnist_lessons.photos.filtering import resize
 from mnist_lessons.photos.opening import ImageError, read_grey
 from mnist_lessons.photos.recognition import SIZE, steps_of
-from mnist_lessons.widgets.base import (
-    STATIC,
-    Interactive,
-    as_png,
-    ask,
-    digits_of,
-    named_models,
-)
-from mnist_lessons.widgets.steps import (
-    PEN,
-    Answer,
-    Step,
-    as_grey,
-    prepared,
-    still,
-    unprepared,
-)
+from mnist_lessons.widgets import base
+from mnist_lessons.widgets.steps import PEN, Answer, Step, as_grey, steps_to, still
 
 LARGEST = 280  # pixels a side of a picture that the browser shows on the pad
 COMPARED = 4000  # training digits among which the nearest one is looked for
@@ -46,15 +31,14 @@ SEVEN = [
 class Pad(anywidget.AnyWidget):
     """The pad in the browser.
 
-    Traits that the browser sets: `strokes`, each `[x0, y0, x1, y1, ...]` from 0 to 1;
-    `prepare`, whether a drawing is prepared as MNIST was made; `backdrop`, a data URL
-    of the picture that is shown instead of strokes, or empty; `request`, another number
-    with each message that wants an answer. Python answers in `answer`, whose "request"
-    says to which message. A file comes as `{"name": ..., "data": base64}`.
+    It sets `strokes`, each `[x0, y0, x1, y1, ...]` from 0 to 1; `prepare`, whether a
+    drawing is prepared as MNIST was made; `backdrop`, a data URL of the picture that is
+    shown instead of strokes, or empty; `request`, another number with each message that
+    wants an `answer`, which says so. A file comes as `{"name": ..., "data": base64}`.
     """
 
-    _esm = STATIC / "drawing.js"
-    _css = STATIC / "drawing.css"
+    _esm = base.STATIC / "drawing.js"
+    _css = base.STATIC / "drawing.css"
     pen = traitlets.Float(PEN).tag(sync=True)
     strokes = traitlets.List(traitlets.List()).tag(sync=True)
     backdrop = traitlets.Unicode().tag(sync=True)
@@ -63,20 +47,13 @@ class Pad(anywidget.AnyWidget):
     answer = traitlets.Dict().tag(sync=True)
 
 
-class DrawingPad(Interactive):
+class DrawingPad(base.Interactive):
     """Draw a digit, see what preprocessing makes of it, and what every model answers.
 
     Beside the steps stands the training digit that is most like the drawing. It starts
-    with a 7; where nothing reacts, that 7 stands there with its answers.
-
-    Args:
-        models: trained models by name, or a single one. They are asked anew for each
-            drawing, so that one that is trained further answers as it is now.
-        digits: the digits that they were trained on, or a loader that serves them. A
-            model that has no `mean` and `std` of its own gets images on their scale.
-
-    Raises:
-        TypeError: `models` or `digits` is none of these, or there is no model.
+    with a 7; where nothing reacts, that 7 stands there with its answers. The models are
+    asked anew for each drawing, so that one that is trained further answers as it is
+    now. A model without a `mean` and `std` of its own gets images on the digits' scale.
     """
 
     about = "a pad to draw a digit on"
@@ -86,13 +63,13 @@ class DrawingPad(Interactive):
         models: Mapping[str, DigitClassifier] | DigitClassifier,
         digits: Digits | DataLoader,
     ) -> None:
-        self._models, self._digits = named_models(models), digits_of(digits)
+        self._models, self._digits = base.named_models(models), base.digits_of(digits)
         some, self._labels = (part[:COMPARED].cpu() for part in self._digits.tensors)
         grey = (some * self._digits.std + self._digits.mean).flatten(1)
         self._real = (255 * grey).round().to(torch.uint8)  # bytes: pads are never freed
         self._opened: Tensor | None = None  # the picture that is shown, if one is
         self.pad = Pad(strokes=SEVEN)
-        steps = prepared(as_grey(SEVEN))
+        steps = steps_to(as_grey(SEVEN))
         self._answers = self._ask(steps[-1].image)
         steps += self._nearest(steps[-1].image)
         seven = still(steps, self._answers, self._digits.classes)
@@ -129,13 +106,8 @@ class DrawingPad(Interactive):
     def read(self, source: Any) -> None:
         """Show a picture of a digit, as if it had been drawn.
 
-        Args:
-            source: the name of a picture file, a `PIL.Image.Image`, grey values of
-                shape (height, width) from 0 to 1 or from 0 to 255.
-
-        Raises:
-            ImageError: the source is no picture, or shows no digit. What the pad shows
-                stays; the message stands below it, too.
+        It is a file's name, a `PIL.Image.Image`, or grey values (height, width) from 0
+        to 1 or to 255. After an `ImageError` the pad shows what it showed before.
         """
         try:
             grey = steps_of(source).grey if self.pad.prepare else read_grey(source)
@@ -143,7 +115,7 @@ class DrawingPad(Interactive):
             self.say(str(error), error=True)
             raise
         self._opened = grey
-        self.pad.backdrop = as_png(resize(grey, LARGEST))
+        self.pad.backdrop = base.as_png(resize(grey, LARGEST))
         self._update()
 
     def _show(self, strokes: list[list[float]]) -> None:
@@ -178,7 +150,7 @@ class DrawingPad(Interactive):
         else:
             return {"summary": "Nothing is drawn yet, so there is nothing to answer."}
         try:
-            steps = prepared(grey) if self.pad.prepare else unprepared(grey)
+            steps = steps_to(grey, self.pad.prepare)
         except ImageError as error:
             self.say(str(error), error=True)
             return {"summary": "No digit is found, so there is nothing to answer."}
@@ -206,17 +178,14 @@ class DrawingPad(Interactive):
             device = next(model.parameters(), image).device
             scaled = ((image[None, None] - mean) / std).to(device)
             try:
-                probabilities = ask(name, model, scaled, self._digits.classes)[0]
+                probabilities = base.ask(name, model, scaled, self._digits.classes)[0]
                 answers.append(Answer(name, probabilities))
             except Exception as error:
                 answers.append(Answer(name, None, f"{type(error).__name__}: {error}"))
         return answers
 
     def _nearest(self, image: Tensor) -> list[Step]:
-        """Return the training digit most like an image, with the last answer's label.
-
-        An empty list, if no model answers, or if no digit has that label.
-        """
+        """Return the training digit most like an image among those of its label."""
         if not self.answers:
             return []
         label = int(list(self.answers.values())[-1].argmax())

@@ -23,7 +23,6 @@ class _Question:
     lines: list["_Line"] = field(default_factory=list)
 
     def in_words(self) -> str:
-        """Return the prediction beside what the run said."""
         if self.counted is None:
             late = f" (You said {self.answer} afterwards.)" if self.answer else ""
             return f"You made no prediction. The run says {self.outcome}.{late}"
@@ -49,14 +48,9 @@ class Predictions:
         self._questions: dict[str, _Question] = {}
 
     def ask(self, name: str, options: str) -> "_Prompt":
-        """Show a button for each option; the question itself stands above.
+        """Show a button for each option, a letter; the question itself stands above.
 
-        Args:
-            name: what the question is about, in a few words.
-            options: one letter each, such as "ABC".
-
-        Raises:
-            ValueError: `options` is no text, has fewer than two, or one of them twice.
+        The name says in a few words what the question is about.
         """
         if not isinstance(options, str) or len(set(options)) < max(2, len(options)):
             raise ValueError(
@@ -69,11 +63,7 @@ class Predictions:
         return _Prompt(self, name, question)
 
     def answer(self, name: str, letter: str) -> None:
-        """Give an answer without a button.
-
-        Raises:
-            ValueError: there is no such question, or no such option.
-        """
+        """Give an answer without a button."""
         if name not in self._questions:
             asked = ", ".join(map(repr, self._questions)) or "none yet"
             raise ValueError(f"There is no question {name!r}. Asked so far: {asked}.")
@@ -86,15 +76,9 @@ class Predictions:
     def compare(self, name: str, **holds: Any) -> "_Line":
         """Show the prediction beside what the run says.
 
-        Where not exactly one option holds, it says so, and the tally leaves the
-        question out: something was changed, or the run is an unusual one.
-
-        Args:
-            name: the question.
-            holds: for each option, whether the run bears it out.
-
-        Raises:
-            ValueError: the options are others than those of the question.
+        `holds` says for each option whether the run bears it out. Where not exactly one
+        does, the line says so, and the tally leaves the question out: something was
+        changed, or the run is an unusual one.
         """
         options = "".join(holds)
         # whoever skipped the question may still see the outcome

@@ -26,23 +26,12 @@ ROUNDS, ROUND = 16, 2_000  # each network sees as many digits, however few there
 class BatchExplorer(Redrawn):
     """Sliders for the batch size and the scaling, and a batch as the network gets it.
 
-    Built in lesson 1.
-
-    Args:
-        digits: training digits, `Digits` or a loader of them.
-
-    Raises:
-        TypeError: `digits` is something else.
-
-    Attributes:
-        size: digits in a batch.
-        scaling: how the pixels are scaled.
-        next: a button that serves the next batch.
+    The button `next` serves the next one. Built in lesson 1.
     """
 
     about = "sliders for the batch size and the scaling"
 
-    def __init__(self, digits: Any) -> None:
+    def __init__(self, digits: Digits | DataLoader) -> None:
         self._digits = digits_of(digits)
         generator = torch.Generator().manual_seed(0)
         self._order = torch.randperm(len(self._digits), generator=generator)
@@ -131,24 +120,15 @@ class LearningRate(_Retraining):
     """A slider that trains the linear model for an epoch with SGD and draws the run.
 
     Every position starts from the same weights and takes the digits in the same order;
-    the run before stays as a dashed line. Built in lesson 2.
-
-    Args:
-        train: the digits to learn from, `Digits` or a loader of them.
-        valid: the digits to score each model on.
-        rate: where the slider starts; one of `RATES`.
-
-    Raises:
-        TypeError: `train` or `valid` is something else.
-        ValueError: `rate` is not on the slider.
-
-    Attributes:
-        slider: the learning rate.
+    the run before stays as a dashed line. `rate` is where the slider starts, one of
+    `RATES`. Built in lesson 2.
     """
 
     about = "a slider for the learning rate"
 
-    def __init__(self, train: Any, valid: Any, rate: float = 0.03) -> None:
+    def __init__(
+        self, train: Digits | DataLoader, valid: Digits | DataLoader, rate: float = 0.03
+    ) -> None:
         self._train, self._valid = digits_of(train), digits_of(valid)
         self.slider = slider("learning rate", RATES, rate)
         super().__init__(self.slider)
@@ -190,21 +170,13 @@ class FittingCurves(_Retraining):
     Training digits are scored as validation digits are, in evaluation mode, so that the
     two curves can be compared. The run before stays in grey. Built in lesson 3.
 
-    Args:
-        train: the digits to take training digits from, `Digits` or a loader of them.
-        valid: the first 2,000 of these are the validation digits.
-
-    Raises:
-        TypeError: `train` or `valid` is something else.
-
-    Attributes:
-        width, depth, dropout, size: the four sliders; `size` counts training digits and
-            goes up to 10,000, or to as many as there are.
+    The four sliders are `width`, `depth`, `dropout` and `size`, the number of training
+    digits: up to 10,000, or as many as there are. The first 2,000 of `valid` count.
     """
 
     about = "sliders for width, depth, dropout and training digits"
 
-    def __init__(self, train: Any, valid: Any) -> None:
+    def __init__(self, train: Digits | DataLoader, valid: Digits | DataLoader) -> None:
         self._train, self._valid = digits_of(train), digits_of(valid)
         count = len(self._train)
         sizes = [size for size in SIZES if size <= count] or [count]

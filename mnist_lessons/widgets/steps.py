@@ -39,16 +39,10 @@ class Step(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """What one model says about a drawing.
-
-    Attributes:
-        name: the model's.
-        probabilities: (classes,), on the CPU; `None` where there is none, see `error`.
-        error: what went wrong.
-    """
+    """What one model says about a drawing; the probabilities, or the error."""
 
     name: str
-    probabilities: Tensor | None
+    probabilities: Tensor | None  # (classes,), on the CPU
     error: str = ""
 
     def in_words(self, classes: Sequence[str]) -> str:
@@ -93,33 +87,27 @@ def as_grey(strokes: Sequence[Sequence[float]]) -> Tensor:
     return torch.tensor(np.array(image.reduce(FINER))) / 255
 
 
-def prepared(grey: Tensor) -> list[Step]:
-    """Return the steps from a picture (height, width) to a digit as MNIST was made.
+def steps_to(grey: Tensor, prepare: bool = True) -> list[Step]:
+    """Return the steps from a picture (height, width) to 28x28 pixels.
 
-    Raises:
-        BlankImageError: no digit is found.
+    It becomes a digit as MNIST was made (`BlankImageError`: none is found), or is only
+    made smaller.
     """
+    first = Step("as it is", "The picture as it is.", grey)
+    if not prepare:
+        small = resize(grey, torch.Size((SIZE, SIZE)))
+        caption = "all of it scaled down to 28x28, nothing else"
+        alt = "All of it in 28x28 pixels: what the models see."
+        return [first, Step(caption, alt, small)]
     steps = steps_of(grey)
     return [
-        Step("as it is", "The picture as it is.", steps.grey),
+        first._replace(image=steps.grey),
         Step("cropped to its ink", "Its ink alone.", steps.cropped),
         Step("scaled to fit 20x20", "The same in 20x20 pixels.", steps.boxed),
         Step(
             "centred by its mass in 28x28",
             "The same in the middle of 28x28 pixels: what the models see.",
             steps.image[0, 0],
-        ),
-    ]
-
-
-def unprepared(grey: Tensor) -> list[Step]:
-    """Return the steps when a picture (height, width) is only made smaller."""
-    return [
-        Step("as it is", "The picture as it is.", grey),
-        Step(
-            "all of it scaled down to 28x28, nothing else",
-            "All of it in 28x28 pixels: what the models see.",
-            resize(grey, torch.Size((SIZE, SIZE))),
         ),
     ]
 

@@ -37,23 +37,9 @@ class _Numbers(anywidget.AnyWidget):
 class FilterWorkshop(Redrawn):
     """A 3x3 kernel to edit, or a learned one, and what it makes of a digit.
 
-    A learned kernel's map is drawn without the padding and the stride of its layer.
-    Built in lesson 4.
-
-    Args:
-        digits: `Digits` or a loader of them; a number chooses one.
-        model: a network whose first convolution gives the learned kernels.
-        index: the digit to begin with, counted from 0.
-
-    Raises:
-        TypeError: `digits` is something else.
-        ValueError: the model's first convolution is not over one channel, or its kernel
-            larger than a digit; there is no digit with that index.
-
-    Attributes:
-        preset: a drop-down list of kernels.
-        number: which of the digits is shown.
-        kernel: the kernel, (3, 3), or as large as the network's.
+    The model's first convolution gives the learned kernels; their maps are drawn
+    without its padding and stride. `preset` is the list of kernels, `number` says which
+    digit is shown, `index` at first. Built in lesson 4.
     """
 
     about = "a kernel to edit, and what it finds in a digit"

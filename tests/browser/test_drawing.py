@@ -2,8 +2,6 @@
 
 import time
 
-import pytest
-
 PAD = """
 import torch
 from mnist_lessons import LinearModel, fit, load_mnist
@@ -19,44 +17,32 @@ SEVEN = [(0.28, 0.2), (0.5, 0.19), (0.72, 0.2), (0.6, 0.45), (0.5, 0.65), (0.44,
 ANSWER = "print({name: int(p.argmax()) for name, p in pad.answers.items()})"
 
 
-@pytest.fixture(scope="module")
-def notebook(open_notebook):
-    opened = open_notebook(PAD)
-    opened.run_all()
-    yield opened
-    opened.close()
-
-
-@pytest.fixture
-def pad(notebook):
-    """The pad, empty."""
-    piece = notebook.piece("canvas")
-    notebook.run_code("pad.clear()")
-    piece.locator("table").wait_for(state="detached")
-    assert notebook.run_code(ANSWER) == "{}"
-    return piece
-
-
-def wait_for_answer(notebook, expected, seconds=20):
+def wait_for_a_seven(notebook, pad, seconds=20):
     """It answers while one draws: only the answer to the whole drawing counts."""
+    pad.get_by_text("answers 7").wait_for()
     end = time.monotonic() + seconds
-    while (answer := notebook.run_code(ANSWER)) != expected:
+    while (answer := notebook.run_code(ANSWER)) != "{'linear': 7}":
         assert time.monotonic() < end, answer
 
 
-def test_a_seven_drawn_with_the_mouse_is_recognised(notebook, pad):
+def clear(notebook, pad):
+    notebook.run_code("pad.clear()")
+    pad.locator("table").wait_for(state="detached")
+    assert notebook.run_code(ANSWER) == "{}"
+
+
+def test_a_seven_drawn_with_the_mouse_or_the_keyboard_is_recognised(scratch):
+    notebook = scratch(PAD)
+    notebook.run_all()
     assert notebook.errors() == []
+    pad = notebook.piece("canvas")
+    clear(notebook, pad)
     notebook.draw(pad.locator("canvas"), SEVEN)
-    pad.get_by_text("answers 7").wait_for()
-    wait_for_answer(notebook, "{'linear': 7}")
-
-
-def test_a_seven_drawn_with_the_keyboard_is_recognised(notebook, pad):
-    press = notebook.keyboard.press
+    wait_for_a_seven(notebook, pad)
+    clear(notebook, pad)
     pad.locator("canvas").focus()
     far = ["Shift+ArrowUp"] * 3 + ["Shift+ArrowLeft"] * 2
     down = ["Shift+ArrowDown"] + ["ArrowLeft"] * 2
     for key in [*far, "Space", *["Shift+ArrowRight"] * 4, *down * 6, "Space"]:
-        press(key)
-    pad.get_by_text("answers 7").wait_for()
-    wait_for_answer(notebook, "{'linear': 7}")
+        notebook.keyboard.press(key)
+    wait_for_a_seven(notebook, pad)
