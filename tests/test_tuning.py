@@ -323,3 +323,10 @@ def test_a_study_without_a_finished_trial_has_no_best_one():
     with pytest.raises(ValueError, match="nothing can have mattered"):
         studies.importances(study)
     assert studies.best_trial(study).number == 0  # the first one of equals
+
+
+def test_digits_that_are_loaded_already_are_not_loaded_again(some, monkeypatch):
+    monkeypatch.setattr(searching, "load_mnist", None)
+    options = {"loaders": (some(200), some(50, 300)), "progress": False}
+    study = tune("linear", n_trials=1, epochs=1, **options)
+    assert study.trials[0].user_attrs["count"] == 50

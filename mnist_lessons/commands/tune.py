@@ -30,9 +30,9 @@ they work on one study. Stopped or killed, it keeps its finished trials, and the
 command goes on.
 
 the first one, in Python:
-  from mnist_lessons import plots, tune
-  study = tune("linear")
-  plots.trials(study)
+  from mnist_lessons import tune
+  from mnist_lessons.tuning import pictures
+  pictures.trials(tune("linear"))
 """
 
 from mnist_lessons.commands.shared import Namespace, number, whole

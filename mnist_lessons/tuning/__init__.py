@@ -5,6 +5,7 @@ from os import PathLike
 from typing import TYPE_CHECKING
 
 import torch
+from torch.utils.data import DataLoader
 
 from mnist_lessons.tuning import studies
 from mnist_lessons.tuning.plans import Plan, make_plan
@@ -37,6 +38,7 @@ def tune(
     device: torch.device | str | None = None,
     progress: bool = True,
     dataset: str = "MNIST",
+    loaders: tuple[DataLoader, DataLoader] | None = None,
 ) -> "optuna.Study":
     """Search for settings that give a high validation accuracy. Built in lesson 5.
 
@@ -75,6 +77,8 @@ def tune(
         device: where to train; the fastest that is there where nothing is said.
         progress: show a progress bar and one line a trial.
         dataset: as in `load_mnist`.
+        loaders: training and validation digits that this process has loaded already,
+            in place of a second copy; workers load their own.
 
     Returns:
         The study. A trial's value is the validation accuracy after its last epoch;

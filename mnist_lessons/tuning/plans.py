@@ -33,6 +33,7 @@ class Plan:
     device: torch.device | str | None = None
     progress: bool = True
     dataset: str = "MNIST"
+    loaders: Any = None
 
     @property
     def about(self) -> dict[str, Any]:

@@ -42,8 +42,9 @@ class Search:
     def run(self, study: "Study") -> bool:
         """Add trials to a study, at least one; say whether it was stopped by hand."""
         plan = self.plan
-        self.loaders: Any = load_mnist(
-            plan.data_dir, dataset=plan.dataset, limit=plan.limit, device=plan.device
+        place: Any = {"limit": plan.limit, "device": plan.device}
+        self.loaders: Any = plan.loaders or load_mnist(
+            plan.data_dir, dataset=plan.dataset, **place
         )
         with Bar(total=plan.n_trials, disable=not plan.progress) as bar:
 
@@ -110,8 +111,8 @@ class Search:
             model, history = train_recipe(
                 self.plan.model,
                 settings,
-                self.loaders.train.dataset,
-                self.loaders.valid,
+                self.loaders[0].dataset,
+                self.loaders[1],
                 seed=self.plan.seed,
                 on_epoch_end=after_epoch,
             )
@@ -127,7 +128,7 @@ class Search:
         if history.stopped or pruned:
             return None
         accuracy = history[-1]["valid_accuracy"]
-        count = len(self.loaders.valid.dataset)
+        count = len(self.loaders[1].dataset)
         trial.set_user_attr("correct", round(accuracy * count))
         trial.set_user_attr("count", count)
         return accuracy

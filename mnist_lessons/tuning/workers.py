@@ -71,7 +71,7 @@ class Worker:
         )
         # not on the command line, which every user of the machine may read: the address
         # of a storage can hold a password
-        job = json.dumps([self.name, asdict(plan)], default=str)
+        job = json.dumps([self.name, asdict(replace(plan, loaders=None))], default=str)
         with suppress(OSError):  # if it has ended at once, its last lines will say why
             process.stdin.write(job.encode() + b"\n")
             process.stdin.flush()
