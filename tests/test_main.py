@@ -225,10 +225,8 @@ def test_tune_reports_the_best_and_how_to_train_it_again(run, monkeypatch):
     words = "--trials 4 --epochs 1 --limit 300 --seed 4 --device cpu"
     status, out, _ = run(f"tune mlp {words}")
     lines = out.splitlines()
-    assert status == 0
-    assert lines[0].endswith(
-        "mlp: 4 trials of 1 epochs, device cpu, seed 4, workers 1."
-    )
+    start = "Tuning mlp: 4 trials of 1 epochs, device cpu, seed 4, workers 1."
+    assert (status, lines[0]) == (0, start)
     assert [line[:8] for line in lines[1:5]] == [f"trial {n}:" for n in range(4)]
     assert "The study has 4 trials; trained to the end: 4.\nBest: trial " in out
     best = re.search(r"Validation digits: ([\d.]+% right \(\d+ of 600); 95 %", out)[1]
