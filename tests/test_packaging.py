@@ -7,9 +7,9 @@ import tarfile
 import zipfile
 from pathlib import Path, PurePosixPath
 
-from mnist_lessons import __version__ as VERSION  # noqa: N812
+from lesson_cells import ROOT
 
-ROOT = Path(__file__).resolve().parent.parent
+from mnist_lessons import __version__ as VERSION  # noqa: N812
 
 
 def test_the_wheel_holds_the_package_and_nothing_else(built, project_files):
@@ -17,11 +17,11 @@ def test_the_wheel_holds_the_package_and_nothing_else(built, project_files):
     assert wheel.name == f"mnist_lessons-{VERSION}-py3-none-any.whl"
     with zipfile.ZipFile(wheel) as archive:
         names = set(archive.namelist())
-    info = f"mnist_lessons-{VERSION}.dist-info/"
-    names = {name for name in names if not name.startswith(info)}
-    package = ROOT / "mnist_lessons"
-    ours = [path for path in project_files if path.is_relative_to(package)]
-    assert names == {path.relative_to(ROOT).as_posix() for path in ours}
+    names = {
+        n for n in names if not n.startswith(f"mnist_lessons-{VERSION}.dist-info/")
+    }
+    ours = {path.relative_to(ROOT).as_posix() for path in project_files}
+    assert names == {name for name in ours if name.startswith("mnist_lessons/")}
     assert {".py", ".js", ".css"} <= {PurePosixPath(name).suffix for name in names}
 
 
@@ -40,15 +40,12 @@ def test_the_installed_package_imports_and_shows_its_help(installed, tmp_path):
     code = "import mnist_lessons, runpy, sys; from mnist_lessons import widgets\n"
     code += "print(mnist_lessons.__file__); sys.argv[1:] = ['--help']\n"
     code += "runpy.run_module('mnist_lessons', run_name='__main__')"
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        cwd=tmp_path,  # from here the checkout is not found
-        env=os.environ | {"PYTHONPATH": str(installed)},
-        capture_output=True,
-        encoding="utf-8",
-    )
-    assert done.returncode == 0, done.stderr
-    place, text = done.stdout.split("\n", 1)
+    command = [sys.executable, "-c", code]
+    environment = os.environ | {"PYTHONPATH": str(installed)}
+    # from this folder the checkout is not found
+    options = {"cwd": tmp_path, "env": environment, "encoding": "utf-8"}
+    shown = subprocess.check_output(command, **options)
+    place, text = shown.split("\n", 1)
     assert Path(place).is_relative_to(installed)
     assert "predict" in text
     assert (installed / f"mnist_lessons-{VERSION}.dist-info").is_dir()

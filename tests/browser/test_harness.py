@@ -28,9 +28,9 @@ def test_errors_names_everything_that_is_broken(scratch):
     assert any("broken on purpose" in line for line in errors)
     assert "ZeroDivisionError: division by zero in: 1 / 0" in errors
     assert "not run: never = 'run'" in errors
-    areas = notebook.state()["cells"]
-    for number in (1, 2):  # one shows nothing, the other fails
-        assert not areas[number]["outputs"][-1]["live"]
+    empty, fails = notebook.state()["cells"][1:3]
+    assert not empty["outputs"][-1]["live"]
+    assert not fails["outputs"][-1]["live"]
     assert "no live widget below: import anywidget" in errors
 
 
