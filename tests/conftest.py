@@ -11,6 +11,7 @@ import struct
 import subprocess
 import sys
 import threading
+import types
 import zipfile
 from pathlib import Path
 
@@ -57,8 +58,7 @@ def project_files():
     if not (ROOT / ".git").exists() or not shutil.which("git"):
         pytest.skip("only git tells which files are the project's own")
     # a checkout may belong to somebody else, as in a container: git reads it only so
-    git = ["git", "-c", "safe.directory=*", "ls-files", "-z", "--cached", "--others"]
-    git += ["--exclude-standard"]
+    git = ["git", "-c", "safe.directory=*", "ls-files", "-zco", "--exclude-standard"]
     listed = subprocess.run(git, cwd=ROOT, capture_output=True, check=True)
     names = listed.stdout.decode().split("\0")
     return [path for name in names if name and (path := ROOT / name).is_file()]
@@ -97,8 +97,7 @@ def some(loaders):
     """`some(count)` serves the first training images: 600 make 10 batches of 64."""
 
     def serve(count=600, start=0, batch_size=64, shuffle=False, seed=0):
-        everything = loaders.train.dataset
-        images, labels = everything[start : start + count]
+        images, labels = loaders.train.dataset[start : start + count]
         digits = Digits(images, labels, loaders.classes, loaders.mean, loaders.std)
         return make_loader(digits, batch_size, shuffle=shuffle, seed=seed)
 
@@ -172,9 +171,7 @@ class Tiny:
         resources = dataset_class.resources
         if dataset_class is datasets.QMNIST:
             resources = [*resources["train"], *resources["test"]]
-        resources = [
-            self._write(u, c) for (u, _), c in zip(resources, packed, strict=True)
-        ]
+        resources = list(map(self._write, (url for url, _ in resources), packed))
         if dataset_class is datasets.QMNIST:
             resources = {"train": resources[:2], "test": resources[2:]}
         monkeypatch.setattr(dataset_class, "resources", resources)
@@ -202,51 +199,42 @@ def tiny(isolated, tmp_path):
     return lambda dataset="MNIST": Tiny(dataset, tmp_path / "data", isolated)
 
 
-class Server(http.server.ThreadingHTTPServer):
-    """A mirror: what it has, what it was `asked`, and whether it hangs up half way."""
-
-    daemon_threads = True
-
-    def __init__(self):
-        super().__init__(("127.0.0.1", 0), Answer)
-        self.files, self.asked, self.breaks_off = {}, set(), False
-        self.address = f"http://127.0.0.1:{self.server_port}/"
-
-    def handle_error(self, request, client_address):
-        """Say nothing: torchvision hangs up after it has seen the headers."""
-
-
-class Answer(http.server.BaseHTTPRequestHandler):
-    def do_GET(self):  # noqa: N802
-        name = self.path.lstrip("/")
-        self.server.asked.add(name)
-        content = self.server.files.get(name)
-        if content is None:
-            self.send_error(404)
-            return
-        self.send_response(200)
-        self.send_header("Content-Length", str(len(content)))
-        self.end_headers()
-        half = len(content) // 2
-        self.wfile.write(content[:half] if self.server.breaks_off else content)
-
-    def log_message(self, *_):
-        pass
-
-
 @pytest.fixture
 def mirror(isolated):
-    """A server that torchvision takes for the home of MNIST, or of another set."""
-    server = Server()
-    thread = threading.Thread(target=server.serve_forever, args=(0.05,))
-    thread.start()
+    """A server that torchvision takes for the home of MNIST, or of another set.
 
-    server.serve = lambda name: move(DATASETS[name][0], server.address, isolated)
-    server.serve("MNIST")
-    yield server
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    `files` are what it has, `asked` what was wanted; where it `breaks_off`, it sends
+    the first half and hangs up.
+    """
+    mirror = types.SimpleNamespace(files={}, asked=set(), breaks_off=False)
+
+    class Answer(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):  # noqa: N802
+            mirror.asked.add(self.path[1:])
+            content = mirror.files.get(self.path[1:])
+            if content is None:
+                self.send_error(404)
+                return
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            half = len(content) // 2
+            self.wfile.write(content[:half] if mirror.breaks_off else content)
+
+        def log_message(self, *_):
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Answer) as server:
+        # torchvision hangs up after it has seen the headers
+        server.handle_error = lambda *_: None
+        mirror.address = f"http://127.0.0.1:{server.server_port}/"
+        mirror.serve = lambda name: move(DATASETS[name][0], mirror.address, isolated)
+        mirror.serve("MNIST")
+        thread = threading.Thread(target=server.serve_forever, args=(0.05,))
+        thread.start()
+        yield mirror
+        server.shutdown()
+        thread.join()
 
 
 @pytest.fixture

@@ -83,11 +83,6 @@ def colab_run(installed, mirror, isolated, tmp_path):
     return run
 
 
-def noted_in(folder):
-    """Return the calls of pip and of the widgets' switch, one line each."""
-    return (folder / "noted").read_text(encoding="utf-8").splitlines()
-
-
 SETUP = setup_of(cells_of(LESSONS[0])).source  # test_lessons.py: the same in all
 
 
@@ -106,7 +101,7 @@ def test_the_set_up_is_enough_for_the_first_digit_and_every_import(
     *_, where = colab_run(SETUP, first, *map(imports_of, LESSONS), WHERE)
     assert Path(where.split()[0]).is_relative_to(installed)
     # all is installed, so pip is not asked; anywidget switches itself on, too
-    assert set(noted_in(tmp_path)) == {"widgets"}
+    assert set((tmp_path / "noted").read_text().split()) == {"widgets"}
     assert mirror.asked == set(mirror.files)
     assert (tmp_path / "cache" / "mnist_lessons" / "MNIST" / "raw").is_dir()
 
@@ -125,7 +120,7 @@ def test_what_is_missing_is_installed_and_a_second_run_does_nothing(
 ):
     isolated.setenv("MISSING", "mnist_lessons anywidget optuna")
     first, second, where = colab_run(SETUP, SETUP, WHERE)
-    package, others, *switched = noted_in(tmp_path)
+    package, others, *switched = (tmp_path / "noted").read_text().splitlines()
     assert package.startswith("pip install -q --no-deps git+https://github.com/")
     assert others == "pip install -q anywidget optuna"
     assert switched == ["widgets", "widgets"]

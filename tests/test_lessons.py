@@ -109,14 +109,14 @@ def test_the_test_digits_stay_shut_until_the_end_of_lesson_5(path):
     opened = []
     for number, cell in enumerate(code):
         for node in nodes_of(cell):
-            reads = isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)
-            if reads and node.id == "test":
-                opened.append(number)
-            assert not (isinstance(node, ast.Attribute) and node.attr == "test")
-            # torchvision's MNIST(folder, train=False)
-            assert not (isinstance(node, ast.keyword) and node.arg == "train")
-            if isinstance(node, ast.Call) and ast.unparse(node.func) == "MNIST":
-                assert len(node.args) == 1, cell.source
+            match node:
+                case ast.Name("test", ast.Load()):
+                    opened.append(number)
+                # torchvision's is MNIST(folder, train=False)
+                case ast.Attribute(attr="test") | ast.keyword("train"):
+                    raise AssertionError(cell.source)
+                case ast.Call(ast.Name("MNIST"), arguments):
+                    assert len(arguments) == 1, cell.source
     if path.stem != "05_tuning":
         assert opened == []
         return

@@ -14,13 +14,7 @@ from mnist_lessons.teaching.notebooks import exercises_of
 STATES = "str([random.getstate(), numpy.random.get_state(), torch.get_rng_state()])"
 BEFORE = f"import random, numpy\nbefore = {STATES}"
 DRAW = "random.random(), numpy.random.rand(), torch.rand(1)"
-ALWAYS_RIGHT = """
-class Right:
-    def __repr__(self):
-        return "✓ Right."
-
-checks.centre_of_mass = lambda answer: Right()
-"""
+RIGHT = "type('Right', (), {'__repr__': lambda _: '✓ Right.'})()"
 
 
 class Copy:
@@ -43,9 +37,6 @@ class Copy:
         assert old in cell.source
         cell.source = cell.source.replace(old, new)
 
-    def solve_by(self, code):
-        self.change(self.solution, code, self.answer)
-
     def append(self, source, *printed):
         """Add a cell that prints this, or shows nothing."""
         outputs = [new_output("stream", name="stdout", text=t + "\n") for t in printed]
@@ -56,7 +47,7 @@ class Copy:
 def test_the_run_of_a_lesson_notices_what_is_planted(tmp_path):
     lesson = Copy()  # as it is, but for a solution that draws random numbers
     lesson.change("def centre_of_mass", f"{BEFORE}\n\n\ndef centre_of_mass")
-    lesson.solve_by(f"{DRAW}\n{lesson.solution}")
+    lesson.change(lesson.solution, f"{DRAW}\n{lesson.solution}", lesson.answer)
     lesson.append(f"print(before == {STATES})", "True")
 
     changed = Copy()
@@ -65,12 +56,14 @@ def test_the_run_of_a_lesson_notices_what_is_planted(tmp_path):
     printed.text = printed.text.replace("255", "254")
     changed.change("digits.targets[:40])", "(digits.targets[:40] + 1) % 10)")
     changed.change("digits.data > 0", "digits.data > 100")
-    changed.solve_by("def centre_of_mass(image):\n    return 0.0, 0.0")
+    wrong = "def centre_of_mass(image):\n    return 0.0, 0.0"
+    changed.change(changed.solution, wrong, changed.answer)
     changed.append("import mnist_lessons\nlen(mnist_lessons.load_mnist(limit=9).test)")
 
     rude = Copy()
-    rude.change("seed_everything(0)", f"seed_everything(0)\n{ALWAYS_RIGHT}")
-    rude.solve_by("digits.targets[0] = 9")
+    always = f"checks.centre_of_mass = lambda answer: {RIGHT}"
+    rude.change("seed_everything(0)", f"seed_everything(0)\n{always}")
+    rude.change(rude.solution, "digits.targets[0] = 9", rude.answer)
     rude.append("print(int(digits.targets[0]))", "5")
 
     expected = {("changed", "solution of centre_of_mass")}

@@ -24,9 +24,7 @@ DEPENDENCIES = {r.name: r for r in map(Requirement, PROJECT["dependencies"])}
 EXTRA = {Requirement(r).name for r in PROJECT["optional-dependencies"]["slides"]}
 ADDRESS = PROJECT["urls"]["Repository"]
 OURS = ADDRESS.removeprefix("https://github.com/")
-HOSTS = r"github\.com/|colab\.research\.google\.com/github/|mybinder\.org/v2/gh/"
 FORK = "https://github.com/anna-b/digits.in_class"
-COMMANDS = ["uv run python -m mnist_lessons lab", "uv run pytest"]
 # the name of the package that conda gives it, where that is another one
 CONDA_NAMES = {"torch": "pytorch-cpu", "torchvision": "torchvision"}
 # packages that may be imported although pyproject.toml leaves them to another one
@@ -36,14 +34,10 @@ COMES_WITH = {
     "jupyter-server": ["nbconvert"],
     "nbconvert": ["nbclient", "nbformat", "pygments"],
 }
-ONLY_ON_COLAB = {"google"}
 
 
 def read_yaml(name):
     return yaml.safe_load(read(name))
-
-
-# what is installed
 
 
 def test_conda_takes_python_and_pytorch_and_leaves_the_rest_to_pyproject():
@@ -55,31 +49,23 @@ def test_conda_takes_python_and_pytorch_and_leaves_the_rest_to_pyproject():
     assert dict(parts) == {"python": python, "pip": "", **bounds}
     assert re.fullmatch(r"=3\.\d+", python)  # as Binder wants it
     assert f"{python[1:]}.0" in SpecifierSet(PROJECT["requires-python"])
-
-
-def test_dependencies_have_lower_bounds_only():
     # Colab keeps its own torch and numpy only if nothing asks for other ones
-    bounds = [[b.operator for b in r.specifier] for r in DEPENDENCIES.values()]
-    assert bounds == [[">="]] * len(DEPENDENCIES)
+    operators = [[b.operator for b in r.specifier] for r in DEPENDENCIES.values()]
+    assert operators == [[">="]] * len(DEPENDENCIES)
 
 
-def third_party_imports():
-    line = re.compile(
-        r"^ *(?:import ([\w.]+)(?: as \w+)?|from (\w[\w.]*) import .*)$", re.M
-    )
+def test_every_import_of_the_package_is_a_dependency_or_comes_with_one():
+    line = re.compile(r"(?m)^ *(?:import ([\w.]+)(?: as \w+)?|from (\w\S*) import .*)$")
+    imports = set()
     for path in (ROOT / "mnist_lessons").rglob("*.py"):
         for modules in line.findall(read(path)):
             top = "".join(modules).split(".")[0]
             if top not in sys.stdlib_module_names | {"mnist_lessons"}:
                 name = "pillow" if top == "PIL" else top.lower().replace("_", "-")
-                yield path.name, name
-
-
-def test_every_import_of_the_package_is_a_dependency_or_comes_with_one():
-    imports = set(third_party_imports())
+                imports.add((path.name, name))
     assert {("models.py", "torch"), ("charts.py", "matplotlib")} <= imports
     brought = {name for names in COMES_WITH.values() for name in names}
-    known = set(DEPENDENCIES) | brought | ONLY_ON_COLAB | EXTRA
+    known = set(DEPENDENCIES) | brought | EXTRA | {"google"}  # which is Colab's own
     assert {(file, name) for file, name in imports if name not in known} == set()
     assert set(COMES_WITH) <= set(DEPENDENCIES) | brought
     for bringer, names in COMES_WITH.items():
@@ -88,13 +74,10 @@ def test_every_import_of_the_package_is_a_dependency_or_comes_with_one():
         assert set(names) <= always, bringer
 
 
-# README.md, .ci/run and the workflow
-
-
 def test_readme_gives_each_command_in_one_line_and_without_ampersands():
     readme = read("README.md")
     fences = re.findall(r"(?ms)^```\n(.*?)^```", readme)
-    for command in COMMANDS:
+    for command in ("uv run python -m mnist_lessons lab", "uv run pytest"):
         assert f"pip install uv && {command}\n" in fences
         assert {"pip install uv", command} <= set(readme.splitlines())
 
@@ -135,11 +118,9 @@ def test_the_version_stands_in_one_place_and_citation_and_changelog_repeat_it(ru
     assert all(reference["type"] for reference in cited["references"])
 
 
-# addresses
-
-
 def repositories_in(text):
-    return re.findall(rf"(?:{HOSTS})([\w.-]+/[\w-]+)", text)
+    hosts = r"github\.com/|colab\.research\.google\.com/github/|mybinder\.org/v2/gh/"
+    return re.findall(rf"(?:{hosts})([\w.-]+/[\w-]+)", text)
 
 
 def test_every_address_of_the_project_is_the_one_in_pyproject(project_files):

@@ -31,26 +31,21 @@ def pytest_runtest_makereport(item, call):
     return report
 
 
-def no_browser(reason):
-    if os.environ.get("MNIST_LESSONS_NEED_BROWSER"):
-        pytest.fail(reason, pytrace=False)
-    pytest.skip(reason)
-
-
 # Everything here ends with this folder's last test, not with the session: while
 # Playwright runs, this thread has a running event loop, which other tests do not expect
 
 
 @pytest.fixture(scope="package")
 def browser():
+    absent = pytest.fail if os.getenv("MNIST_LESSONS_NEED_BROWSER") else pytest.skip
     try:
         from playwright.sync_api import sync_playwright
     except ImportError:
-        no_browser(f"{ADVICE}; and first: pip install playwright")
+        absent(f"{ADVICE}; and first: pip install playwright")
     with sync_playwright() as playwright:
         found, reason = launch(playwright.chromium)
         if found is None:
-            no_browser(reason)
+            absent(reason)
         yield found
         found.close()
 
@@ -67,10 +62,7 @@ def lab(browser, tmp_path_factory):
 
 @pytest.fixture(scope="package")
 def open_lesson(browser, lab):
-    """`open_lesson(name)` returns a quick copy, run; it keeps the last one open.
-
-    The first lesson is run with the keyboard alone, the others from the menu.
-    """
+    """`open_lesson(name)` returns a quick copy, run: the first one by keys alone."""
     opened = {}
 
     def get(name):
@@ -81,8 +73,7 @@ def open_lesson(browser, lab):
             notebook.run_by_keys() if name == "01_data" else notebook.run_all()
             if folder := os.environ.get("MNIST_LESSONS_SCREENSHOTS"):
                 for number, _ in enumerate(notebook.scroll(), start=1):
-                    file = Path(folder) / name / f"{number:02d}.png"
-                    notebook.page.screenshot(path=file)
+                    notebook.page.screenshot(path=f"{folder}/{name}/{number:02d}.png")
         return opened[name]
 
     yield get

@@ -7,28 +7,21 @@ import urllib.parse
 
 import nbformat
 
+NOTEBOOK = "window.jupyterapp.shell.currentWidget"
 PANEL = ".jp-NotebookPanel:not(.lm-mod-hidden)"
 # the only picture that a lesson may ask another host for; it has an alt text
 BADGE = "https://colab.research.google.com/assets/colab-badge.svg"
 # what JupyterLab writes where a widget should be
-BAD_TEXTS = (
-    "Error displaying widget",
-    "Error creating widget",
-    "Failed to load model class",
-    "Failed to create view",
-    "Loading widget...",
-    "Nothing reacts here?",
-    "This piece has lost its kernel",
-    "Widget not found",
-    "Javascript Error",
-    "[anywidget]",
+BAD_TEXTS = re.compile(
+    r"Error (?:display|creat)ing widget|Failed to (?:load model class|create view)|"
+    r"Loading widget\.\.\.|Nothing reacts here\?|This piece has lost its kernel|"
+    r"Widget not found|Javascript Error|\[anywidget\]"
 )
 
 CELLS = """() => {
   const panel = window.jupyterapp.shell.currentWidget;
-  const session = panel.sessionContext.session;
   return {
-    kernel: session?.kernel?.status,
+    kernel: panel.sessionContext.session?.kernel?.status,
     cells: panel.content.widgets.filter(w => w.model.type === 'code').map(w => {
       const saved = w.model.toJSON();
       const areas = [...w.node.querySelectorAll('.jp-OutputArea-child')];
@@ -140,17 +133,13 @@ class NotebookPage:
     def close(self):
         """Shut the kernel down and close the tab."""
         with contextlib.suppress(Exception):  # the kernel or the page may have died
-            self.page.evaluate(
-                "window.jupyterapp.shell.currentWidget.sessionContext.shutdown()"
-            )
+            self.page.evaluate(f"{NOTEBOOK}.sessionContext.shutdown()")
         self.context.close()
 
     def cell(self, text):
         """Return the one cell whose source contains the text."""
-        sources = self.page.evaluate(
-            "window.jupyterapp.shell.currentWidget.content.widgets"
-            ".map(w => w.model.sharedModel.getSource())"
-        )
+        source = "w => w.model.sharedModel.getSource()"
+        sources = self.page.evaluate(f"{NOTEBOOK}.content.widgets.map({source})")
         (number,) = [i for i, source in enumerate(sources) if text in source]
         return self.panel.locator(".jp-Cell").nth(number)
 
@@ -201,10 +190,12 @@ class NotebookPage:
 
         What is looked at is the whole element: text, pictures, canvases.
         """
-        before = look(locator)
+        canvases = "[...e.querySelectorAll('canvas')].map(c => c.toDataURL())"
+        look = f"e => e.outerHTML + {canvases}"
+        before = locator.evaluate(look)
         yield
         end = time.monotonic() + seconds
-        while look(locator) == before:
+        while locator.evaluate(look) == before:
             assert time.monotonic() < end, f"nothing changed within {seconds} s"
             self.page.wait_for_timeout(100)
 
@@ -231,18 +222,17 @@ class NotebookPage:
 
     def save(self):
         """Save the notebook; return what stands in the file, as `nbformat` reads it."""
-        context = "window.jupyterapp.shell.currentWidget.context"
+        context = f"{NOTEBOOK}.context"
         save = f"{context}.save().then(() => JSON.stringify({context}.model.toJSON()))"
         return nbformat.reads(self.page.evaluate(save), as_version=4)
 
     def use_theme(self, name):
         """Switch to "JupyterLab Light" or "JupyterLab Dark"."""
-        commands = "window.jupyterapp.commands"
-        change = f"{commands}.execute('apputils:change-theme', {{ theme: '{name}' }})"
-        self.page.evaluate(change)
+        run = "theme => jupyterapp.commands.execute('apputils:change-theme', { theme })"
+        self.page.evaluate(run, name)
         light = str("Light" in name).lower()
-        changed = f"body[data-jp-theme-light='{light}']"
-        self.page.wait_for_selector(changed, state="attached")
+        body = f"body[data-jp-theme-light='{light}']"
+        self.page.wait_for_selector(body, state="attached")
         # a second change while this screen goes is an error of JupyterLab's own
         self.page.wait_for_selector("#jupyterlab-splash", state="detached")
 
@@ -263,43 +253,27 @@ class NotebookPage:
         return self.page.evaluate(CELLS)
 
     def errors(self):
-        """Return what a reader would call broken, one line each: none if all is well.
-
-        It scrolls through the whole notebook. A cell that never ran, an error in a cell
-        or in the browser, a missing widget, a dialog, a request to another host.
-        """
+        """Return what a reader would call broken anywhere in it, one line each."""
         cells = self.state()["cells"]
         # a progress bar that is done is closed, and nothing is left of it
         still_open = self.run_code(OPEN_WIDGETS).split()
-        errors = [line for cell in cells for line in errors_in(cell, still_open)]
+        errors = []
+        for cell in (cell for cell in cells if cell["source"].strip()):
+            first = cell["source"].strip().splitlines()[0]
+            if cell["count"] is None:
+                errors.append(f"not run: {first}")
+            for output in cell["outputs"]:
+                if output["error"]:
+                    errors.append(f"{output['error']} in: {first}")
+                shown = output["live"] and output["height"] > 4
+                if output["widget"] in still_open and not shown:
+                    errors.append(f"no live widget below: {first}")
         for _ in self.scroll():
-            text = self.panel.inner_text()
-            errors += [f"the page says {bad!r}" for bad in BAD_TEXTS if bad in text]
+            bad_texts = BAD_TEXTS.findall(self.panel.inner_text())
+            errors += [f"the page says {text!r}" for text in bad_texts]
         dialogs = self.page.locator(".jp-Dialog").all_inner_texts()
         errors += ["dialog: " + " ".join(text.split()) for text in dialogs]
         return list(dict.fromkeys(errors + self.trouble))
-
-
-def errors_in(cell, open_widgets):
-    """Return what is wrong with one code cell, as `CELLS` describes it."""
-    if not cell["source"].strip():
-        return []
-    first = cell["source"].strip().splitlines()[0]
-    errors = [f"not run: {first}"] if cell["count"] is None else []
-    for output in cell["outputs"]:
-        if output["error"]:
-            errors.append(f"{output['error']} in: {first}")
-        shown = output["live"] and output["height"] > 4
-        if output["widget"] in open_widgets and not shown:
-            errors.append(f"no live widget below: {first}")
-    return errors
-
-
-def look(locator):
-    """Return all that an element shows: its text, pictures and canvases."""
-    return locator.evaluate(
-        "e => e.outerHTML + [...e.querySelectorAll('canvas')].map(c => c.toDataURL())"
-    )
 
 
 def low_contrasts(locator, least=4.5):

@@ -56,11 +56,9 @@ def launch(chromium):
     """Start a browser; return it, or `None` and why there is none."""
     from playwright.sync_api import Error
 
-    candidates = find_browsers()
-    if Path(chromium.executable_path).is_file():
-        candidates.append(None)  # Playwright's own
+    own = [None] if Path(chromium.executable_path).is_file() else []  # Playwright's
     reasons = []
-    for candidate in candidates:
+    for candidate in find_browsers() + own:
         try:
             return chromium.launch(executable_path=candidate), ""
         except Error as error:
@@ -121,11 +119,10 @@ class Lab:
     def stop(self):
         """End the server and its kernels; a kernel whose server is gone ends itself."""
         self.process.terminate()
-        try:
+        with contextlib.suppress(subprocess.TimeoutExpired):
             self.process.wait(30)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
+        self.process.kill()
+        self.process.wait()
 
 
 def write_json(file, content):

@@ -48,17 +48,14 @@ def test_pieces_of_a_lesson_are_readable_named_and_narrow_enough(lesson):
 
 
 @in_lessons("01_data")
-def test_the_digit_browser_shows_other_digits_and_their_pixels(lesson):
+def test_the_digit_browser_shows_other_digits_and_the_explorer_batches(lesson):
     piece = lesson.piece(".lessons-browser-title")
     piece.get_by_role("combobox").select_option("any")
     piece.get_by_role("button", name="Most unusual").click()
     piece.get_by_text("Number 1 of the unusual ones").wait_for()
     with lesson.changes(piece.locator(".lessons-browser-value")):
         piece.locator("canvas").hover(position={"x": 150, "y": 150})
-
-
-@in_lessons("01_data")
-def test_the_batch_explorer_scales_and_serves_the_batch(lesson):
+    # and the batch explorer scales and serves the batch
     piece = lesson.piece(".widget-slider")
     assert "391 batches an epoch" in piece.inner_text()
     push_slider(lesson, piece)
@@ -121,17 +118,14 @@ def test_a_kernel_is_edited_and_a_learned_one_chosen(lesson):
 
 
 @in_lessons("04_cnn", "05_tuning")
-def test_a_cell_of_the_confusion_matrix_shows_its_digits(lesson):
+def test_a_cell_of_the_confusion_matrix_shows_its_digits_and_training_is_drawn(lesson):
     piece = lesson.piece(".lessons-confusion-told")
     piece.get_by_role("button", name=re.compile("^3 read as 3: ")).click()
     piece.get_by_text("Label 3, answer 3: ").wait_for()
     cards = piece.locator(".lessons-confusion-card")
     assert cards.count() == 10
     assert "3" in cards.first.inner_text()
-
-
-@in_lessons("04_cnn", "05_tuning")
-def test_training_was_drawn_while_it_went_on(lesson):
+    # and training was drawn while it went on
     chart = lesson.cell("live=True, **").locator(".jp-OutputArea img")
     assert chart.count() == 1
     assert chart.evaluate("e => e.naturalWidth > 500")
