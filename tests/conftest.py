@@ -7,11 +7,11 @@ import io
 import os
 import shutil
 import signal
-import socket
 import struct
 import subprocess
 import sys
 import threading
+import types
 import zipfile
 from pathlib import Path
 
@@ -29,14 +29,9 @@ ABSENT = pytest.StashKey[str]()
 
 
 @pytest.fixture(autouse=True, scope="session")
-def one_thread():
-    """Two threads wait for each other when the machine has other work to do."""
-    torch.set_num_threads(1)
-
-
-@pytest.fixture(autouse=True, scope="session")
-def ctrl_c_works():
-    """A shell's background jobs ignore Ctrl-C, and so would all that they start."""
+def a_busy_shell_makes_no_difference():
+    torch.set_num_threads(1)  # two wait for each other on a machine that is busy
+    # a shell's background jobs ignore Ctrl-C, and so would all that they start
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
@@ -63,8 +58,7 @@ def project_files():
     if not (ROOT / ".git").exists() or not shutil.which("git"):
         pytest.skip("only git tells which files are the project's own")
     # a checkout may belong to somebody else, as in a container: git reads it only so
-    git = ["git", "-c", "safe.directory=*", "ls-files", "-z", "--cached", "--others"]
-    git += ["--exclude-standard"]
+    git = ["git", "-c", "safe.directory=*", "ls-files", "-zco", "--exclude-standard"]
     listed = subprocess.run(git, cwd=ROOT, capture_output=True, check=True)
     names = listed.stdout.decode().split("\0")
     return [path for name in names if name and (path := ROOT / name).is_file()]
@@ -74,7 +68,8 @@ def project_files():
 def built(tmp_path_factory):
     """A folder with the sdist, and the wheel that was made from it."""
     folder = tmp_path_factory.mktemp("dist")
-    python("build", "--no-isolation", "--outdir", folder, ROOT)
+    build = [sys.executable, "-m", "build", "--no-isolation", "--outdir", folder, ROOT]
+    subprocess.run(build, check=True)
     return folder
 
 
@@ -83,16 +78,10 @@ def installed(built, tmp_path_factory):
     """A folder that holds nothing but the installed wheel, to put on PYTHONPATH."""
     folder = tmp_path_factory.mktemp("site")
     (wheel,) = built.glob("*.whl")
-    offline = ["--quiet", "--no-index", "--no-deps", "--no-compile"]
-    python("pip", "install", *offline, "--target", folder, wheel)
+    install = [sys.executable, "-m", "pip", "install", "--quiet", "--no-compile"]
+    install += ["--no-index", "--no-deps", "--target", folder, wheel]
+    subprocess.run(install, check=True)
     return folder
-
-
-def python(*command):
-    """Run `python -m` with these words."""
-    command = [sys.executable, "-m", *map(str, command)]
-    done = subprocess.run(command, capture_output=True, encoding="utf-8")
-    assert done.returncode == 0, done.stdout + done.stderr
 
 
 @pytest.fixture(scope="session")
@@ -108,8 +97,7 @@ def some(loaders):
     """`some(count)` serves the first training images: 600 make 10 batches of 64."""
 
     def serve(count=600, start=0, batch_size=64, shuffle=False, seed=0):
-        everything = loaders.train.dataset
-        images, labels = everything[start : start + count]
+        images, labels = loaders.train.dataset[start : start + count]
         digits = Digits(images, labels, loaders.classes, loaders.mean, loaders.std)
         return make_loader(digits, batch_size, shuffle=shuffle, seed=seed)
 
@@ -123,28 +111,30 @@ def isolated(monkeypatch, tmp_path):
     monkeypatch.delenv("MNIST_LESSONS_DATA", raising=False)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setenv("no_proxy", "*")
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        nobody = f"http://127.0.0.1:{taken.getsockname()[1]}/"
-    for dataset_class in (datasets.MNIST, datasets.FashionMNIST, datasets.KMNIST):
-        monkeypatch.setattr(dataset_class, "mirrors", [nobody])
-    monkeypatch.setattr(datasets.EMNIST, "url", nobody + "gzip.zip")
-    resources = {
-        part: [(nobody + url.rsplit("/", 1)[1], md5) for url, md5 in parts]
-        for part, parts in datasets.QMNIST.resources.items()
-    }
-    monkeypatch.setattr(datasets.QMNIST, "resources", resources)
+    for dataset_class, _ in DATASETS.values():
+        move(dataset_class, "http://127.0.0.1:1/", monkeypatch)  # nobody answers
     return monkeypatch
+
+
+def move(dataset_class, address, patch):
+    """Let torchvision look for the files of a data set at this address."""
+    if dataset_class is datasets.EMNIST:
+        patch.setattr(dataset_class, "url", address + "gzip.zip")
+    elif dataset_class is datasets.QMNIST:
+        resources = {
+            part: [(address + url.rsplit("/", 1)[1], md5) for url, md5 in pairs]
+            for part, pairs in dataset_class.resources.items()
+        }
+        patch.setattr(dataset_class, "resources", resources)
+    else:
+        patch.setattr(dataset_class, "mirrors", [address])
 
 
 def idx_file(array):
     """Pack an array as yann.lecun.com describes it: type, dimensions, values."""
     kind = {1: 8, 4: 12}[array.itemsize]
     head = struct.pack(f">4B{array.ndim}I", 0, 0, kind, array.ndim, *array.shape)
-    return pack(head + array.astype(array.dtype.newbyteorder(">")).tobytes())
-
-
-def pack(content):
+    content = head + array.astype(array.dtype.newbyteorder(">")).tobytes()
     return gzip.compress(content, compresslevel=1, mtime=0)
 
 
@@ -153,162 +143,105 @@ class Tiny:
 
     def __init__(self, dataset, folder, monkeypatch):
         dataset_class, options = DATASETS[dataset]
-        self.folder, self.patch = Path(folder), monkeypatch
+        self.folder, self.patch, self.names = Path(folder), monkeypatch, []
         self.raw = self.folder / dataset_class.__name__ / "raw"
         self.raw.mkdir(parents=True)
         random = np.random.default_rng(0)
-        self.images, self.labels, self.names = {}, {}, []
+        self.images, self.labels, packed = {}, {}, []
         for part, count in (("train", 60), ("test", 20)):
-            shape = (count, 28, 28)
-            self.images[part] = random.integers(0, 256, shape).astype(np.uint8)
-            self.labels[part] = (np.arange(count) % 10).astype(np.uint8)
+            images = random.integers(0, 256, (count, 28, 28)).astype(np.uint8)
+            labels = (np.arange(count) % 10).astype(np.uint8)
+            self.images[part], self.labels[part] = images, labels
+            if dataset_class is datasets.QMNIST:
+                # the class, then seven facts about the writer and the sheet
+                facts = np.tile(np.arange(8, dtype=np.int32) * 1000, (count, 1))
+                labels = facts + labels[:, None] * (facts == 0)
+            packed += [idx_file(images), idx_file(labels)]
         if dataset_class is datasets.EMNIST:
-            self._write_emnist(options["split"])
-        elif dataset_class is datasets.QMNIST:
-            self._write_qmnist()
-        else:
-            arrays = [
-                a[p] for p in ("train", "test") for a in (self.images, self.labels)
-            ]
-            names = [name for name, _ in dataset_class.resources]
-            resources = list(map(self._write, names, map(idx_file, arrays)))
-            monkeypatch.setattr(dataset_class, "resources", resources)
+            buffer = io.BytesIO()
+            with zipfile.ZipFile(buffer, "w") as archive:
+                for i, content in enumerate(packed):
+                    part = ("train", "test")[i // 2]
+                    kind = ("images-idx3", "labels-idx1")[i % 2]
+                    name = f"emnist-{options['split']}-{part}-{kind}-ubyte.gz"
+                    archive.writestr(f"gzip/{name}", content)
+            self._write("gzip.zip", buffer.getvalue())
+            self.seal("gzip.zip")
+            return
+        resources = dataset_class.resources
+        if dataset_class is datasets.QMNIST:
+            resources = [*resources["train"], *resources["test"]]
+        resources = list(map(self._write, (url for url, _ in resources), packed))
+        if dataset_class is datasets.QMNIST:
+            resources = {"train": resources[:2], "test": resources[2:]}
+        monkeypatch.setattr(dataset_class, "resources", resources)
 
     def _write(self, url, content):
-        name = url.rsplit("/", 1)[-1]
-        (self.raw / name).write_bytes(content)
-        self.names.append(name)
-        return url, self.md5(content)
-
-    @staticmethod
-    def md5(content):
-        return hashlib.md5(content).hexdigest()
+        self.names.append(url.rsplit("/", 1)[-1])
+        (self.raw / self.names[-1]).write_bytes(content)
+        return url, hashlib.md5(content).hexdigest()
 
     def seal(self, name):
         """Let a changed EMNIST archive count as whole."""
-        md5 = self.md5((self.raw / name).read_bytes())
+        md5 = hashlib.md5((self.raw / name).read_bytes()).hexdigest()
         self.patch.setattr(datasets.EMNIST, "md5", md5)
-
-    def _write_emnist(self, split):
-        buffer = io.BytesIO()
-        with zipfile.ZipFile(buffer, "w") as archive:
-            for part in ("train", "test"):
-                start = f"gzip/emnist-{split}-{part}"
-                images, labels = (
-                    idx_file(self.images[part]),
-                    idx_file(self.labels[part]),
-                )
-                archive.writestr(f"{start}-images-idx3-ubyte.gz", images)
-                archive.writestr(f"{start}-labels-idx1-ubyte.gz", labels)
-        self._write("gzip.zip", buffer.getvalue())
-        self.seal("gzip.zip")
-
-    def _write_qmnist(self):
-        resources = {}
-        for part, parts in datasets.QMNIST.resources.items():
-            if part not in self.labels:
-                continue
-            # the class, then seven facts about the writer and the sheet
-            facts = np.arange(1, 8, dtype=np.int32) * 1000
-            classes = self.labels[part].astype(np.int32)[:, None]
-            labels = np.hstack([classes, np.tile(facts, (len(classes), 1))])
-            packed = [idx_file(self.images[part]), idx_file(labels)]
-            urls = [url for url, _ in parts]
-            resources[part] = list(map(self._write, urls, packed))
-        self.patch.setattr(datasets.QMNIST, "resources", resources)
 
     def snapshot(self):
         """Return what is under the folder: the bytes of files, `None` for folders."""
-        return {
-            str(path.relative_to(self.folder)): path.read_bytes()
-            if path.is_file()
-            else None
-            for path in self.folder.rglob("*")
-        }
+        paths = self.folder.rglob("*")
+        return {path: path.read_bytes() if path.is_file() else None for path in paths}
 
 
 @pytest.fixture
 def tiny(isolated, tmp_path):
     """`tiny()` or `tiny("KMNIST")` writes the packed files and says where."""
 
-    def make(dataset="MNIST"):
-        return Tiny(dataset, tmp_path / "data", isolated)
-
-    return make
-
-
-class Server(http.server.ThreadingHTTPServer):
-    """A mirror on this machine. `files` are what it has, `asked` what was wanted.
-
-    Where it `breaks_off`, it sends the first half and hangs up.
-    """
-
-    daemon_threads = True
-
-    def __init__(self):
-        super().__init__(("127.0.0.1", 0), Answer)
-        self.files, self.asked, self.breaks_off = {}, set(), False
-        self.address = f"http://127.0.0.1:{self.server_port}/"
-
-    def handle_error(self, request, client_address):
-        """Say nothing: torchvision hangs up after it has seen the headers."""
-
-
-class Answer(http.server.BaseHTTPRequestHandler):
-    def do_GET(self):  # noqa: N802
-        name = self.path.lstrip("/")
-        self.server.asked.add(name)
-        if name not in self.server.files:
-            self.send_error(404)
-            return
-        content = self.server.files[name]
-        self.send_response(200)
-        self.send_header("Content-Length", str(len(content)))
-        self.end_headers()
-        half = len(content) // 2
-        self.wfile.write(content[:half] if self.server.breaks_off else content)
-
-    def log_message(self, *_):
-        pass
+    return lambda dataset="MNIST": Tiny(dataset, tmp_path / "data", isolated)
 
 
 @pytest.fixture
 def mirror(isolated):
-    """A server that torchvision takes for the home of MNIST, or of another set."""
-    server = Server()
-    thread = threading.Thread(target=server.serve_forever, args=(0.05,))
-    thread.start()
+    """A server that torchvision takes for the home of MNIST, or of another set.
 
-    def serve(dataset):
-        dataset_class = DATASETS[dataset][0]
-        if dataset_class is datasets.EMNIST:
-            isolated.setattr(dataset_class, "url", server.address + "gzip.zip")
-        elif dataset_class is datasets.QMNIST:
-            resources = {
-                part: [
-                    (server.address + url.rsplit("/", 1)[1], md5) for url, md5 in pairs
-                ]
-                for part, pairs in dataset_class.resources.items()
-            }
-            isolated.setattr(dataset_class, "resources", resources)
-        else:
-            isolated.setattr(dataset_class, "mirrors", [server.address])
+    `files` are what it has, `asked` what was wanted; where it `breaks_off`, it sends
+    the first half and hangs up.
+    """
+    mirror = types.SimpleNamespace(files={}, asked=set(), breaks_off=False)
 
-    server.serve = serve
-    serve("MNIST")
-    yield server
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    class Answer(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):  # noqa: N802
+            mirror.asked.add(self.path[1:])
+            content = mirror.files.get(self.path[1:])
+            if content is None:
+                self.send_error(404)
+                return
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            half = len(content) // 2
+            self.wfile.write(content[:half] if mirror.breaks_off else content)
+
+        def log_message(self, *_):
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Answer) as server:
+        # torchvision hangs up after it has seen the headers
+        server.handle_error = lambda *_: None
+        mirror.address = f"http://127.0.0.1:{server.server_port}/"
+        mirror.serve = lambda name: move(DATASETS[name][0], mirror.address, isolated)
+        mirror.serve("MNIST")
+        thread = threading.Thread(target=server.serve_forever, args=(0.05,))
+        thread.start()
+        yield mirror
+        server.shutdown()
+        thread.join()
 
 
 @pytest.fixture
 def read_only(monkeypatch):
     """`read_only(folder)` protects it, even from root, as a disc does."""
 
-    def protect(folder):
-        access, make_folder = os.access, os.mkdir
-
+    def protect(folder, access=os.access, make_folder=os.mkdir):
         def is_protected(path):
             return Path(path).resolve().is_relative_to(Path(folder).resolve())
 

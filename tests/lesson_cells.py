@@ -7,13 +7,18 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from mnist_lessons.teaching.notebooks import exercises_of, tags_of  # noqa: F401
+from mnist_lessons.teaching.notebooks import tags_of
 
-NOTEBOOKS = Path(__file__).resolve().parent.parent / "notebooks"
+ROOT = Path(__file__).resolve().parent.parent
+NOTEBOOKS = ROOT / "notebooks"
 LESSONS = sorted(NOTEBOOKS.glob("[0-9][0-9]_*.ipynb"))
 IMAGE = re.compile(r'<img alt="([^"]*)"')
 
 every_lesson = pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem)
+
+
+def read(path):
+    return (ROOT / path).read_text(encoding="utf-8")
 
 
 def cells_of(path):

@@ -8,8 +8,8 @@ machine that has the digits. MNIST_LESSONS_ALL_COLAB=1 executes whole lessons.
 import ast
 import os
 import sys
-import types
 from pathlib import Path
+from unittest import mock
 
 import matplotlib
 import nbformat
@@ -50,52 +50,38 @@ get_ipython().register_magic_function(pip)
 """
 
 
-class Session:
-    """A Colab session. `noted` are the calls of pip and of the widgets' switch."""
-
-    def __init__(self, folder, mirror):
-        self.folder, self.mirror = folder, mirror
-        self.cache = folder / "cache" / "mnist_lessons"
-
-    def run(self, *sources):
-        """Run these cells; return what each of them printed."""
-        code = [nbformat.v4.new_code_cell(source) for source in sources]
-        notebook = nbformat.v4.new_notebook(cells=code)
-        resources = {"metadata": {"path": self.folder / "content"}}
-        client = NotebookClient(notebook, timeout=300, resources=resources)
-        client.widget_registry = {}  # else nbclient may wait for ever (its issue 312)
-        client.execute()
-        return ["".join(o.text for o in c.outputs if "text" in o) for c in code]
-
-    @property
-    def noted(self):
-        return (self.folder / "noted").read_text(encoding="utf-8").splitlines()
-
-
 @pytest.fixture
-def session(installed, mirror, isolated, tmp_path):
-    """Build the stand-in around the wheel; `mirror` and `isolated` see to the rest."""
+def colab_run(installed, mirror, isolated, tmp_path):
+    """`colab_run(*cells)` returns what each cell prints in the stand-in for Colab."""
     module = tmp_path / "fake" / "google" / "colab"
     startup = tmp_path / "ipython" / "profile_default" / "startup" / "colab.py"
     for folder in (module, startup.parent, tmp_path / "home", tmp_path / "content"):
         folder.mkdir(parents=True)
     (module / "__init__.py").touch()
-    (module / "output.py").write_text(OUTPUT, encoding="utf-8")
-    startup.write_text(STARTUP, encoding="utf-8")
+    (module / "output.py").write_text(OUTPUT)
+    startup.write_text(STARTUP)
     mirror.files = {path.name: path.read_bytes() for path in RAW.glob("*.gz")}
-    settings = {
+    names = {"HOME": "home", "USERPROFILE": "home", "IPYTHONDIR": "ipython"}
+    settings = {name: tmp_path / folder for name, folder in names.items()} | {
+        "NOTED": tmp_path / "noted",
         "PYTHONPATH": os.pathsep.join([str(installed), str(tmp_path / "fake")]),
-        "HOME": tmp_path / "home",
-        "USERPROFILE": tmp_path / "home",
-        "IPYTHONDIR": tmp_path / "ipython",
         "MPLCONFIGDIR": matplotlib.get_cachedir(),  # a list of fonts takes seconds
         "MIRROR": mirror.address,
         "MISSING": "",
-        "NOTED": tmp_path / "noted",
     }
     for name, value in settings.items():
         isolated.setenv(name, str(value))
-    return Session(tmp_path, mirror)
+
+    def run(*sources):
+        code = [nbformat.v4.new_code_cell(source) for source in sources]
+        notebook = nbformat.v4.new_notebook(cells=code)
+        resources = {"metadata": {"path": tmp_path / "content"}}
+        client = NotebookClient(notebook, timeout=300, resources=resources)
+        client.widget_registry = {}  # else nbclient may wait for ever (its issue 312)
+        client.execute()
+        return ["".join(o.text for o in c.outputs if "text" in o) for c in code]
+
+    return run
 
 
 SETUP = setup_of(cells_of(LESSONS[0])).source  # test_lessons.py: the same in all
@@ -104,21 +90,21 @@ SETUP = setup_of(cells_of(LESSONS[0])).source  # test_lessons.py: the same in al
 def imports_of(path):
     """Every import of a lesson after its set-up, as the code of one cell."""
     sources = [c.source for c in code_of(cells_of(path)) if c.source != SETUP]
-    nodes = [node for source in sources for node in ast.walk(ast.parse(source))]
+    nodes = ast.walk(ast.parse("\n".join(sources)))
     imports = [n for n in nodes if isinstance(n, ast.Import | ast.ImportFrom)]
     return "\n".join(map(ast.unparse, imports))
 
 
-def test_the_set_up_is_enough_for_the_first_digit_and_every_import(session, installed):
-    setup, first, *_ = code_of(cells_of(LESSONS[0]))
-    *_, where = session.run(
-        setup.source, first.source, *map(imports_of, LESSONS), WHERE
-    )
+def test_the_set_up_is_enough_for_the_first_digit_and_every_import(
+    colab_run, installed, mirror, tmp_path
+):
+    first = code_of(cells_of(LESSONS[0]))[1].source
+    *_, where = colab_run(SETUP, first, *map(imports_of, LESSONS), WHERE)
     assert Path(where.split()[0]).is_relative_to(installed)
     # all is installed, so pip is not asked; anywidget switches itself on, too
-    assert set(session.noted) == {"widgets"}
-    assert session.mirror.asked == set(session.mirror.files)
-    assert (session.cache / "MNIST" / "raw").is_dir()
+    assert set((tmp_path / "noted").read_text().split()) == {"widgets"}
+    assert mirror.asked == set(mirror.files)
+    assert (tmp_path / "cache" / "mnist_lessons" / "MNIST" / "raw").is_dir()
 
 
 @pytest.mark.skipif(
@@ -126,40 +112,36 @@ def test_the_set_up_is_enough_for_the_first_digit_and_every_import(session, inst
     reason="MNIST_LESSONS_ALL_COLAB is not set, so no whole lesson runs as on Colab",
 )
 @every_lesson
-def test_a_lesson_alone_runs_to_its_end(session, path):
-    session.run(*(cell.source for cell in code_of(cells_of(path))))
+def test_a_lesson_alone_runs_to_its_end(colab_run, path):
+    colab_run(*(cell.source for cell in code_of(cells_of(path))))
 
 
 def test_what_is_missing_is_installed_and_a_second_run_does_nothing(
-    session, monkeypatch
+    colab_run, isolated, tmp_path
 ):
-    monkeypatch.setenv("MISSING", "mnist_lessons anywidget optuna")
-    first, second, where = session.run(SETUP, SETUP, WHERE)
-    package, others, *switched = session.noted
+    isolated.setenv("MISSING", "mnist_lessons anywidget optuna")
+    first, second, where = colab_run(SETUP, SETUP, WHERE)
+    package, others, *switched = (tmp_path / "noted").read_text().splitlines()
     assert package.startswith("pip install -q --no-deps git+https://github.com/")
     assert others == "pip install -q anywidget optuna"
     assert switched == ["widgets", "widgets"]
     assert "Downloading the digits (11.6 MB)" in first
-    place = f"The digits are in {session.cache}.\n"
+    place = f"The digits are in {tmp_path / 'cache' / 'mnist_lessons'}.\n"
     assert first.endswith(place)
     assert second == place
-    assert str(session.folder) not in where.split()[1]  # Colab's own torch
+    assert str(tmp_path) not in where.split()[1]  # Colab's own torch
 
 
 def test_digits_that_cannot_be_downloaded_are_told_in_the_set_up(
     isolated, tmp_path, capsys
 ):
-    switched = []
-    output = types.SimpleNamespace(
-        enable_custom_widget_manager=lambda: switched.append(True)
-    )
-    isolated.setitem(sys.modules, "google", types.ModuleType("google"))
-    fake = types.SimpleNamespace(output=output)
+    fake = mock.Mock()
+    isolated.setitem(sys.modules, "google", fake)
     isolated.setitem(sys.modules, "google.colab", fake)
     isolated.setattr(files, "__file__", str(tmp_path / "site" / "pkg" / "files.py"))
     with pytest.raises(DataFileError, match="download failed"):
         colab.prepare()
-    assert switched == [True]
+    fake.output.enable_custom_widget_manager.assert_called_once_with()
     assert "Downloading the digits" in capsys.readouterr().out
 
 

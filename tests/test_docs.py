@@ -1,23 +1,17 @@
 """The pages for learners and instructors agree with the lessons they speak of."""
 
 import re
-from pathlib import Path
 
 import nbformat
 import pytest
-from lesson_cells import LESSONS, cells_of, every_lesson, prose_of, tags_of
+from lesson_cells import LESSONS, ROOT, cells_of, every_lesson, prose_of, read
 
 from mnist_lessons import checks
+from mnist_lessons.teaching.notebooks import tags_of
 
-ROOT = Path(__file__).resolve().parent.parent
 PAGES = [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), ROOT / "data" / "README.md"]
 LINK = re.compile(r"\[([^\]\n]+)\]\(([^)\s]+)\)")
 FENCE = re.compile(r"^ *```.*?^ *```", re.DOTALL | re.MULTILINE)
-TERMS = "../docs/glossary.md#"
-
-
-def read(path):
-    return path.read_text(encoding="utf-8")
 
 
 def prose_in(path):
@@ -30,7 +24,7 @@ def sections_of(text, marks):
     return dict(zip(parts[::2], parts[1::2], strict=True))
 
 
-GLOSSARY = sections_of(read(ROOT / "docs" / "glossary.md"), "###")
+GLOSSARY = sections_of(read("docs/glossary.md"), "###")
 
 
 def anchors(page):
@@ -38,62 +32,61 @@ def anchors(page):
     names = []
     for heading in re.findall(r"^#+ (.*)$", FENCE.sub("", read(page)), re.MULTILINE):
         words = re.sub(r"[^\w -]", "", LINK.sub(r"\1", heading).lower())
-        name = words.strip().replace(" ", "-")
-        before = sum(re.sub(r"-\d+$", "", other) == name for other in names)
-        names.append(f"{name}-{before}" if before else name)
-    return names
+        names.append(words.strip().replace(" ", "-"))
+    before = [names[:i].count(name) for i, name in enumerate(names)]
+    return [f"{n}-{b}" if b else n for n, b in zip(names, before, strict=True)]
 
 
 def broken_links(text, page):
-    """Return the relative links of a text that lead to no file or no heading."""
-    broken = []
-    for _, target in LINK.findall(FENCE.sub("", text)):
+    """Yield links that lead to no file or heading, here or at Colab and Binder."""
+    for target in re.findall(r"\]\(([^)\s]+)\)", FENCE.sub("", text)):
         file, _, heading = target.partition("#")
-        linked = (page.parent / file).resolve() if file else page
-        there = linked.exists() and (not heading or heading in anchors(linked))
-        if not there and not re.match(r"[a-z]+:", target):
-            broken.append(target)
-    return broken
+        if online := re.search(r"(?:/blob/main/|/lab/tree/)(\S+\.ipynb)$", file):
+            linked = ROOT / online[1]
+        elif re.match(r"[a-z]+:", file):
+            continue
+        else:
+            linked = (page.parent / file).resolve() if file else page
+        if not linked.exists() or (heading and heading not in anchors(linked)):
+            yield target
 
 
 def terms_linked(text):
     """Return the anchors in the glossary that a lesson's text links to."""
-    targets = [target for _, target in LINK.findall(text)]
-    return [t.removeprefix(TERMS) for t in targets if t.startswith(TERMS)]
+    return re.findall(r"\[[^\]\n]+\]\(\.\./docs/glossary\.md#([^)\s]+)\)", text)
 
 
 @pytest.mark.parametrize("page", [*PAGES, *LESSONS], ids=lambda page: page.name)
 def test_links_lead_somewhere(page):
     text = prose_in(page)
     assert "](" in text or page.suffix == ".md"
-    assert broken_links(text, page) == []
+    assert list(broken_links(text, page)) == []
 
 
 def test_a_broken_link_would_be_found(tmp_path):
     page = tmp_path / "page.md"
     page.write_text("# A b\n\n## A b\n\n`c` [d](page.md#a-b-1)\n", encoding="utf-8")
     text = "[x](page.md#a-b) [y](page.md#c) [z](none.md) [`v`](#a-b-1) [w](http://a.b)"
-    assert broken_links(read(page), page) == []
-    assert broken_links(text, page) == ["page.md#c", "none.md"]
+    text += " [c](https://a.b/blob/main/README.md.ipynb)"
+    *broken, online = broken_links(read(page) + text, page)
+    assert broken == ["page.md#c", "none.md"]
+    assert online.startswith("https:")
 
 
 def test_entries_of_the_glossary_are_sorted_short_and_name_sections_that_exist():
     assert len(GLOSSARY) > 60
     assert list(GLOSSARY) == sorted(GLOSSARY, key=str.casefold)
-    sections = {
-        path.name: re.findall(r"^## (\d+)\. ", prose_in(path), re.MULTILINE)
-        for path in LESSONS
-    }
+    prose = {path.name: prose_in(path) for path in LESSONS}
     place = r"esson (\d)\]\(\.\./notebooks/(\w+\.ipynb)\),\s+sections? ([\d and]+)"
     for term, entry in GLOSSARY.items():
         text = re.split(r"^\[[Ll]esson \d\]\(\.\./notebooks", entry, flags=re.M)[0]
-        sentences = re.findall(r"[.:](?:\s|$)", text)
-        assert 1 <= len(sentences) <= 5, f"{term}: one to three sentences"
+        assert 1 <= len(re.findall(r"[.:](?:\s|$)", text)) <= 5, f"{term}: too long"
         named = re.findall(place, entry)
         assert named, f"{term}: where is it explained?"
         for lesson, file, numbers in named:
             assert file == LESSONS[int(lesson) - 1].name, term
-            assert set(re.findall(r"\d+", numbers)) <= set(sections[file]), term
+            for number in re.findall(r"\d+", numbers):
+                assert f"\n## {number}. " in prose[file], term
 
 
 def test_each_term_is_linked_once_in_the_running_text_of_the_lessons():
@@ -104,30 +97,22 @@ def test_each_term_is_linked_once_in_the_running_text_of_the_lessons():
         (row,) = re.findall(r"^\| \*\*You need\*\* .*$", opening, re.MULTILINE)
         needed = terms_linked(opening)
         assert terms_linked(row) == needed, path.name
-        assert set(needed) <= set(linked), (
-            "a lesson needs what an earlier one explained"
-        )
+        assert set(needed) <= set(linked)  # an earlier lesson has explained it
         assert bool(needed) == (path != LESSONS[0])
         linked += running
+        # but not in headings, formulas, folds and code
+        code = r"(?<!\[)`[^`\n]+`(?!\])"
+        parts = r"^#+ .*$|\$[^$\n]+\$|(?s:<details>.*?</details>)|" + code
+        for part in re.findall(parts, prose_in(path), re.MULTILINE):
+            assert not terms_linked(part), part
     assert sorted(linked) == sorted(term.lower().replace(" ", "-") for term in GLOSSARY)
-
-
-@every_lesson
-def test_terms_are_linked_outside_headings_folds_code_and_formulas(path):
-    parts = (r"^#+ .*$", r"\$[^$\n]+\$", r"(?<!\[)`[^`\n]+`(?!\])")
-    fold = r"(?s:<details>.*?</details>)"
-    for part in re.findall("|".join((*parts, fold)), prose_in(path), re.MULTILINE):
-        assert not terms_linked(part), part
-
-
-# INSTRUCTORS.md
 
 
 def section_on(path):
     """Return the title and the text of a lesson's section in INSTRUCTORS.md."""
+    sections = sections_of(read("INSTRUCTORS.md"), "##").items()
     start = f"Lesson {int(path.name[:2])}: "
-    sections = sections_of(read(ROOT / "INSTRUCTORS.md"), "##").items()
-    (section,) = [(title, text) for title, text in sections if title.startswith(start)]
+    (section,) = [section for section in sections if section[0].startswith(start)]
     return section
 
 
@@ -138,7 +123,7 @@ def rows_of(text, header):
 
 
 @every_lesson
-def test_instructors_read_the_titles_times_and_exercises_of_a_lesson(path):
+def test_instructors_read_the_titles_times_exercises_and_predictions(path):
     title, text = section_on(path)
     prose = prose_in(path)
     assert prose.startswith(f"# {title}\n")
@@ -152,20 +137,14 @@ def test_instructors_read_the_titles_times_and_exercises_of_a_lesson(path):
     assert [name for name, _, _ in rows] == list(sections)
     assert total == f"**{minutes}**"
     assert sum(int(minutes) for _, minutes, _ in rows) == int(minutes)
-    exercises = {
-        name: re.findall(r"^### (Try it: .*)$", section, re.MULTILINE)
-        for name, section in sections.items()
-    }
-    assert sum(map(len, exercises.values())) >= 3
+    exercises = re.compile(r"^### (Try it: .*)$", re.MULTILINE)
+    assert len(exercises.findall(prose)) >= 3
     for name, _, note in rows:
-        for exercise in exercises[name]:
+        for exercise in exercises.findall(sections[name]):
             assert f"*{exercise}*" in note
-
-
-@every_lesson
-def test_instructors_are_told_what_each_wrong_prediction_reveals(path):
+    # and what each wrong prediction reveals
     revealed, name = {}, None
-    for first, options, _ in rows_of(section_on(path)[1], "prediction"):
+    for first, options, _ in rows_of(text, "prediction"):
         name = re.sub(r" \(.*\)$", "", first) or name
         revealed.setdefault(name, set()).update(options.split(", "))
     wrong = {}
@@ -180,7 +159,7 @@ def test_instructors_are_told_what_each_wrong_prediction_reveals(path):
 
 
 def test_the_script_for_nbgrader_marks_every_exercise(tmp_path, monkeypatch):
-    fences = FENCE.findall(read(ROOT / "INSTRUCTORS.md"))
+    fences = FENCE.findall(read("INSTRUCTORS.md"))
     (script,) = [code for code in fences if "TESTS" in code]
     lines = [line[3:] for line in script.splitlines()[1:-1]]
     source = tmp_path / "source.ipynb"

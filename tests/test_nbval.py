@@ -4,23 +4,17 @@ import os
 import re
 import subprocess
 import sys
-from pathlib import Path
 
 import nbformat
-from lesson_cells import LESSONS, code_of, exercises_of
+from lesson_cells import LESSONS, ROOT, code_of
 from nbformat.v4 import new_code_cell, new_output
 
-ROOT = Path(__file__).resolve().parent.parent
+from mnist_lessons.teaching.notebooks import exercises_of
+
 STATES = "str([random.getstate(), numpy.random.get_state(), torch.get_rng_state()])"
 BEFORE = f"import random, numpy\nbefore = {STATES}"
 DRAW = "random.random(), numpy.random.rand(), torch.rand(1)"
-ALWAYS_RIGHT = """
-class Right:
-    def __repr__(self):
-        return "✓ Right."
-
-checks.centre_of_mass = lambda answer: Right()
-"""
+RIGHT = "type('Right', (), {'__repr__': lambda _: '✓ Right.'})()"
 
 
 class Copy:
@@ -38,25 +32,22 @@ class Copy:
         (cell,) = [c for c in code_of(self.notebook.cells) if text in c.source]
         return cell
 
-    def change(self, old, new):
-        cell = self.cell(old)
+    def change(self, old, new, cell=None):
+        cell = cell or self.cell(old)
+        assert old in cell.source
         cell.source = cell.source.replace(old, new)
 
-    def solve_by(self, code):
-        assert self.solution in self.answer.source
-        self.answer.source = self.answer.source.replace(self.solution, code)
-
-    def append(self, source, printed=None):
+    def append(self, source, *printed):
         """Add a cell that prints this, or shows nothing."""
-        text = printed and [new_output("stream", name="stdout", text=f"{printed}\n")]
-        cell = new_code_cell(source, execution_count=1, outputs=text or [])
+        outputs = [new_output("stream", name="stdout", text=t + "\n") for t in printed]
+        cell = new_code_cell(source, execution_count=1, outputs=outputs)
         self.notebook.cells.append(cell)
 
 
 def test_the_run_of_a_lesson_notices_what_is_planted(tmp_path):
     lesson = Copy()  # as it is, but for a solution that draws random numbers
     lesson.change("def centre_of_mass", f"{BEFORE}\n\n\ndef centre_of_mass")
-    lesson.solve_by(f"{DRAW}\n{lesson.solution}")
+    lesson.change(lesson.solution, f"{DRAW}\n{lesson.solution}", lesson.answer)
     lesson.append(f"print(before == {STATES})", "True")
 
     changed = Copy()
@@ -64,28 +55,27 @@ def test_the_run_of_a_lesson_notices_what_is_planted(tmp_path):
     assert "255" in printed.text
     printed.text = printed.text.replace("255", "254")
     changed.change("digits.targets[:40])", "(digits.targets[:40] + 1) % 10)")
-    changed.change("digits.data > 0", "digits.data > 100")
-    changed.solve_by("def centre_of_mass(image):\n    return 0.0, 0.0")
-    changed.append(
-        "from mnist_lessons import load_mnist\nlen(load_mnist(limit=9).test)"
-    )
+    changed.change("amax(dim=2) > 0", "amax(dim=2) > 100")
+    wrong = "def centre_of_mass(image):\n    return 0.0, 0.0"
+    changed.change(changed.solution, wrong, changed.answer)
+    changed.append("import mnist_lessons\nlen(mnist_lessons.load_mnist(limit=9).test)")
 
     rude = Copy()
-    rude.change("seed_everything(0)", f"seed_everything(0)\n{ALWAYS_RIGHT}")
-    rude.solve_by("digits.targets[0] = 9")
+    always = f"checks.centre_of_mass = lambda answer: {RIGHT}"
+    rude.change("seed_everything(0)", f"seed_everything(0)\n{always}")
+    rude.change(rude.solution, "digits.targets[0] = 9", rude.answer)
     rude.append("print(int(digits.targets[0]))", "5")
 
-    planted = {
-        "lesson": [],
-        "changed": ["pixels.max()", "% 10", "> 100", "len(load_mnist"],
-        "rude": ["checks.centre_of_mass(c", "print(int(digits.t"],
-    }
     expected = {("changed", "solution of centre_of_mass")}
-    for name, copy in {"lesson": lesson, "changed": changed, "rude": rude}.items():
+    for name, copy, planted in (
+        ("lesson", lesson, []),
+        ("changed", changed, ["pixels.max()", "% 10", "> 100", "len(mnist"]),
+        ("rude", rude, ["checks.centre_of_mass(c", "print(int(digits.t"]),
+    ):
         nbformat.write(copy.notebook, tmp_path / f"{name}.ipynb")
         code = code_of(copy.notebook.cells)
-        numbers = [code.index(copy.cell(text)) for text in planted[name]]
-        expected |= {(name, f"Cell {number}") for number in numbers}
+        for text in planted:
+            expected.add((name, f"Cell {code.index(copy.cell(text))}"))
 
     run = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]

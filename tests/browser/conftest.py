@@ -4,8 +4,10 @@ $MNIST_LESSONS_SCREENSHOTS: a folder for pictures of each lesson, as a reader se
 $MNIST_LESSONS_NEED_BROWSER: if set, a missing browser is a failure, not a skip.
 """
 
+import contextlib
 import itertools
 import os
+import tempfile
 from pathlib import Path
 
 import nbformat
@@ -14,22 +16,19 @@ import pytest
 from browser.notebook_page import NotebookPage
 from browser.server import ADVICE, Lab, launch
 
-FAILED = pytest.StashKey[bool]()
-KERNEL = {"name": "python3", "display_name": "Python 3"}
-
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item, call):
+    """When a test fails, take a picture of each page that is open."""
     report = yield
-    if call.when == "call":
-        item.stash[FAILED] = report.failed
+    browser = getattr(item, "funcargs", {}).get("browser")
+    if browser and call.when == "call" and report.failed:
+        for page in (page for context in browser.contexts for page in context.pages):
+            file = Path(tempfile.mkdtemp()) / "failed.png"
+            with contextlib.suppress(Exception):  # the page may have died
+                page.screenshot(path=file)
+                report.sections.append(("what the browser showed", str(file)))
     return report
-
-
-def no_browser(reason):
-    if os.environ.get("MNIST_LESSONS_NEED_BROWSER"):
-        pytest.fail(reason, pytrace=False)
-    pytest.skip(reason)
 
 
 # Everything here ends with this folder's last test, not with the session: while
@@ -38,14 +37,15 @@ def no_browser(reason):
 
 @pytest.fixture(scope="package")
 def browser():
+    absent = pytest.fail if os.getenv("MNIST_LESSONS_NEED_BROWSER") else pytest.skip
     try:
         from playwright.sync_api import sync_playwright
     except ImportError:
-        no_browser(f"{ADVICE}; and first: pip install playwright")
+        absent(f"{ADVICE}; and first: pip install playwright")
     with sync_playwright() as playwright:
         found, reason = launch(playwright.chromium)
         if found is None:
-            no_browser(reason)
+            absent(reason)
         yield found
         found.close()
 
@@ -62,36 +62,31 @@ def lab(browser, tmp_path_factory):
 
 @pytest.fixture(scope="package")
 def open_lesson(browser, lab):
-    """`open_lesson(name)` returns a quick copy, run; it keeps the last one open.
-
-    The first lesson is run with the keyboard alone, the others from the menu.
-    """
+    """`open_lesson(name)` returns a quick copy, run: the first one by keys alone."""
     opened = {}
-
-    def close_all():
-        for name in list(opened):
-            opened.pop(name).close()
 
     def get(name):
         if name not in opened:
-            close_all()
+            for other in list(opened):
+                opened.pop(other).close()
             notebook = opened[name] = NotebookPage(browser, lab.url, f"{name}.ipynb")
             notebook.run_by_keys() if name == "01_data" else notebook.run_all()
             if folder := os.environ.get("MNIST_LESSONS_SCREENSHOTS"):
-                notebook.screenshots(Path(folder) / name)
+                for number, _ in enumerate(notebook.scroll(), start=1):
+                    notebook.page.screenshot(path=f"{folder}/{name}/{number:02d}.png")
         return opened[name]
 
     yield get
-    close_all()
+    for notebook in opened.values():
+        notebook.close()
 
 
 @pytest.fixture
-def lesson(request, open_lesson, tmp_path):
+def lesson(request, open_lesson):
     """The lesson that the test is for, open and run from top to bottom."""
     notebook = open_lesson(request.param)
     before = list(notebook.trouble)
     yield notebook
-    picture_of_failure(request, notebook, tmp_path)
     new = [line for line in notebook.trouble if line not in before]
     assert new == [], "trouble in the browser during this test"
 
@@ -104,36 +99,25 @@ def open_notebook(browser, lab):
     """
     numbers = itertools.count()
 
-    def open_one(*cells, **options):
-        if isinstance(cells[0], str):
+    def open_one(*cells):
+        written = cells[0]
+        if isinstance(written, str):
             code = [nbformat.v4.new_code_cell(source) for source in cells]
-            metadata = {"kernelspec": KERNEL}
+            metadata = {"kernelspec": {"name": "python3", "display_name": "Python 3"}}
             written = nbformat.v4.new_notebook(cells=code, metadata=metadata)
-        else:
-            (written,) = cells
         name = f"scratch_{next(numbers)}.ipynb"
         nbformat.write(written, lab.root / name)
-        return NotebookPage(browser, lab.url, name, **options)
+        return NotebookPage(browser, lab.url, name)
 
     return open_one
 
 
 @pytest.fixture
-def scratch(request, open_notebook, tmp_path):
+def scratch(open_notebook):
     """`scratch("x = 1", "x")` is `open_notebook` for this test alone, then closed."""
-    opened = []
+    with contextlib.ExitStack() as opened:
 
-    def open_one(*cells, **options):
-        opened.append(open_notebook(*cells, **options))
-        return opened[-1]
+        def open_one(*cells):
+            return opened.enter_context(contextlib.closing(open_notebook(*cells)))
 
-    yield open_one
-    for notebook in opened:
-        picture_of_failure(request, notebook, tmp_path)
-        notebook.close()
-
-
-def picture_of_failure(request, notebook, folder):
-    if request.node.stash.get(FAILED, True):
-        notebook.page.screenshot(path=folder / "failed.png")
-        print(f"what the browser showed: {folder / 'failed.png'}")
+        yield open_one

@@ -1,43 +1,32 @@
 """One notebook, open in JupyterLab in a browser: what a test may do with it."""
 
 import contextlib
-import json
 import re
 import time
 import urllib.parse
 
 import nbformat
 
+NOTEBOOK = "window.jupyterapp.shell.currentWidget"
 PANEL = ".jp-NotebookPanel:not(.lm-mod-hidden)"
 # the only picture that a lesson may ask another host for; it has an alt text
 BADGE = "https://colab.research.google.com/assets/colab-badge.svg"
-EMPTY_IMAGE = '<svg xmlns="http://www.w3.org/2000/svg"/>'
 # what JupyterLab writes where a widget should be
-BAD_TEXTS = (
-    "Error displaying widget",
-    "Error creating widget",
-    "Failed to load model class",
-    "Failed to create view",
-    "Loading widget...",
-    "Nothing reacts here?",
-    "This piece has lost its kernel",
-    "Widget not found",
-    "Javascript Error",
-    "[anywidget]",
+BAD_TEXTS = re.compile(
+    r"Error (?:display|creat)ing widget|Failed to (?:load model class|create view)|"
+    r"Loading widget\.\.\.|Nothing reacts here\?|This piece has lost its kernel|"
+    r"Widget not found|Javascript Error|\[anywidget\]"
 )
 
 CELLS = """() => {
   const panel = window.jupyterapp.shell.currentWidget;
-  const session = panel.sessionContext.session;
-  const joined = text => Array.isArray(text) ? text.join('') : text;
   return {
-    kernel: session?.kernel?.status,
+    kernel: panel.sessionContext.session?.kernel?.status,
     cells: panel.content.widgets.filter(w => w.model.type === 'code').map(w => {
       const saved = w.model.toJSON();
       const areas = [...w.node.querySelectorAll('.jp-OutputArea-child')];
       return {
-        source: joined(saved.source),
-        tags: saved.metadata.tags ?? [],
+        source: w.model.sharedModel.getSource(),
         waiting: w.promptNode.innerText.includes('*'),
         count: saved.execution_count,
         outputs: saved.outputs.map((output, i) => ({
@@ -64,10 +53,8 @@ RUN = """async code => {
   return { text, error };
 }"""
 
-OPEN_WIDGETS = """
-import ipywidgets
-print(*ipywidgets.Widget.get_manager_state()["state"])
-"""
+OPEN_WIDGETS = """import ipywidgets
+print(*ipywidgets.Widget.get_manager_state()["state"])"""
 
 # the ratio of WCAG 2 between each text and what is painted behind it
 CONTRASTS = """root => {
@@ -108,116 +95,88 @@ CONTRASTS = """root => {
 class NotebookPage:
     """A notebook in its own browser tab.
 
-    Attributes:
-        page: Playwright's page, for what is not provided here.
-        keyboard: Playwright's keyboard: `keyboard.press("Tab")`, `keyboard.type("7")`.
-        trouble: what went wrong in the browser so far, one line each.
+    `page`, `keyboard` and `panel` (the notebook's part of the page) are Playwright's;
+    `trouble` has a line for each thing that went wrong in the browser so far.
     """
 
-    def __init__(self, browser, url, path, size=(1300, 1000)):
-        width, height = size
-        self.context = browser.new_context(viewport={"width": width, "height": height})
+    def __init__(self, browser, url, path):
+        self.context = browser.new_context(viewport={"width": 1300, "height": 1000})
         self.page = self.context.new_page()
         self.keyboard = self.page.keyboard
         self.trouble = []
         self.page.route("**/*", self._only_this_machine)
         self.page.on("console", self._note_console)
-        self.page.on("pageerror", lambda error: self._note(f"JavaScript: {error}"))
+        self.page.on("pageerror", lambda e: self.trouble.append(f"JavaScript: {e}"))
         self.page.goto(f"{url}/lab/tree/{urllib.parse.quote(path)}?reset")
         self.page.wait_for_function("window.jupyterapp?.restored", timeout=120_000)
         self.page.wait_for_selector(f"{PANEL} .jp-Cell", timeout=120_000)
         self.page.evaluate("window.jupyterapp.shell.collapseLeft()")
-        self._wait_for(lambda state: state["kernel"] == "idle", "a kernel", 120)
-
-    def _note(self, line):
-        if line not in self.trouble:
-            self.trouble.append(line)
+        self.panel = self.page.locator(PANEL)
+        self.wait_until_idle()
 
     def _note_console(self, message):
         if message.type == "error":
-            self._note(f"console: {message.text} ({message.location.get('url')})")
+            url = message.location.get("url")
+            self.trouble.append(f"console: {message.text} ({url})")
 
     def _only_this_machine(self, route):
         host = urllib.parse.urlparse(route.request.url).hostname
         if host in ("127.0.0.1", None):
             route.continue_()
         elif route.request.url == BADGE:
-            route.fulfill(content_type="image/svg+xml", body=EMPTY_IMAGE)
+            image = '<svg xmlns="http://www.w3.org/2000/svg"/>'
+            route.fulfill(content_type="image/svg+xml", body=image)
         else:
-            self._note(f"request to another host: {route.request.url}")
+            self.trouble.append(f"request to another host: {route.request.url}")
             route.abort()
 
     def close(self):
         """Shut the kernel down and close the tab."""
         with contextlib.suppress(Exception):  # the kernel or the page may have died
-            self.page.evaluate(
-                "window.jupyterapp.shell.currentWidget.sessionContext.shutdown()"
-            )
+            self.page.evaluate(f"{NOTEBOOK}.sessionContext.shutdown()")
         self.context.close()
-
-    # find
-
-    @property
-    def panel(self):
-        """The notebook's own part of the page."""
-        return self.page.locator(PANEL)
 
     def cell(self, text):
         """Return the one cell whose source contains the text."""
-        index = self.page.evaluate(
-            """text => window.jupyterapp.shell.currentWidget.content.widgets
-                 .map(w => w.model.sharedModel.getSource().includes(text))
-                 .reduce((found, has, i) => has ? [...found, i] : found, [])""",
-            text,
-        )
-        assert len(index) == 1, f"{len(index)} cells contain {text!r}"
-        return self.panel.locator(".jp-Cell").nth(index[0])
+        source = "w => w.model.sharedModel.getSource()"
+        sources = self.page.evaluate(f"{NOTEBOOK}.content.widgets.map({source})")
+        (number,) = [i for i, source in enumerate(sources) if text in source]
+        return self.panel.locator(".jp-Cell").nth(number)
 
     def pieces(self):
         """Return the interactive pieces, as a locator of all of them."""
         return self.panel.locator(".mnist-lessons:not(.mnist-lessons *)")
 
-    def too_wide(self):
-        """Return the pieces that are cut off, or have to be scrolled sideways."""
-        wide = "e => e.scrollWidth > e.clientWidth + 1"
-        return [piece for piece in self.pieces().all() if piece.evaluate(wide)]
-
     def piece(self, selector):
         """Return the one piece that is, or contains, what the CSS selector says."""
-        outer = self.pieces()
-        return outer.and_(self.page.locator(selector)).or_(
-            outer.filter(has=self.page.locator(selector))
-        )
-
-    # do
+        inner = self.page.locator(selector)
+        return self.pieces().and_(inner).or_(self.pieces().filter(has=inner))
 
     def run_all(self, seconds=600):
         """Choose Run > Run All Cells in the menu, and wait until all is done."""
-        self.page.locator(".lm-MenuBar-item", has_text=re.compile("^Run$")).click()
-        item = self.page.locator(
-            ".lm-Menu-item", has_text=re.compile("^Run All Cells$")
-        )
-        item.click()
+        for kind, text in (("MenuBar-item", "Run"), ("Menu-item", "Run All Cells")):
+            exactly = re.compile(f"^{text}$")
+            self.page.locator(f".lm-{kind}", has_text=exactly).click()
         self.wait_until_idle(seconds)
 
     def run_by_keys(self, seconds=300):
         """Run all cells, from the selected first one on, without the mouse."""
-        count = self.panel.locator(".jp-Notebook-cell").count()
-        for _ in range(count - 1):
+        for _ in range(self.panel.locator(".jp-Notebook-cell").count() - 1):
             self.keyboard.press("Shift+Enter")
         self.keyboard.press("Control+Enter")  # the last one: no new cell below it
         self.wait_until_idle(seconds)
 
     def wait_until_idle(self, seconds=120):
         """Wait until no cell waits, no cell runs and the widgets have appeared."""
-        self._wait_for(
-            lambda state: (
-                state["kernel"] == "idle"
-                and not any(cell["waiting"] for cell in state["cells"])
-            ),
-            "the end of all cells",
-            seconds,
-        )
+        end, calm = time.monotonic() + seconds, 0
+        while calm < 4:  # between two cells the kernel may look idle
+            state = self.state()
+            waiting = any(cell["waiting"] for cell in state["cells"])
+            calm = calm + 1 if state["kernel"] == "idle" and not waiting else 0
+            assert time.monotonic() < end, f"not idle within {seconds} s: {state}"
+            dialog = self.page.locator(".jp-Dialog")
+            assert not dialog.count(), f"dialog: {dialog.first.inner_text()}"
+            self.page.wait_for_timeout(200)
 
     def run_code(self, code):
         """Run code in the kernel, in no cell; return what it prints."""
@@ -231,10 +190,12 @@ class NotebookPage:
 
         What is looked at is the whole element: text, pictures, canvases.
         """
-        before = look(locator)
+        canvases = "[...e.querySelectorAll('canvas')].map(c => c.toDataURL())"
+        look = f"e => e.outerHTML + {canvases}"
+        before = locator.evaluate(look)
         yield
         end = time.monotonic() + seconds
-        while look(locator) == before:
+        while locator.evaluate(look) == before:
             assert time.monotonic() < end, f"nothing changed within {seconds} s"
             self.page.wait_for_timeout(100)
 
@@ -245,9 +206,8 @@ class NotebookPage:
         mouse = self.page.mouse
         for stroke in strokes:
             for i, (x, y) in enumerate(stroke):
-                mouse.move(
-                    box["x"] + x * box["width"], box["y"] + y * box["height"], steps=8
-                )
+                x, y = box["x"] + x * box["width"], box["y"] + y * box["height"]
+                mouse.move(x, y, steps=8)
                 if i == 0:
                     mouse.down()
             mouse.up()
@@ -262,34 +222,19 @@ class NotebookPage:
 
     def save(self):
         """Save the notebook; return what stands in the file, as `nbformat` reads it."""
-        text = self.page.evaluate(
-            """async () => {
-              const { context } = window.jupyterapp.shell.currentWidget;
-              await context.save();
-              return JSON.stringify(context.model.toJSON());
-            }"""
-        )
-        return nbformat.reads(text, as_version=4)
+        context = f"{NOTEBOOK}.context"
+        save = f"{context}.save().then(() => JSON.stringify({context}.model.toJSON()))"
+        return nbformat.reads(self.page.evaluate(save), as_version=4)
 
     def use_theme(self, name):
         """Switch to "JupyterLab Light" or "JupyterLab Dark"."""
-        light = json.dumps("Light" in name)
-        self.page.evaluate(
-            "theme => window.jupyterapp.commands.execute("
-            "'apputils:change-theme', { theme })",
-            name,
-        )
-        self.page.wait_for_selector(
-            f"body[data-jp-theme-light='{light}']", state="attached"
-        )
+        run = "theme => jupyterapp.commands.execute('apputils:change-theme', { theme })"
+        self.page.evaluate(run, name)
+        light = str("Light" in name).lower()
+        body = f"body[data-jp-theme-light='{light}']"
+        self.page.wait_for_selector(body, state="attached")
         # a second change while this screen goes is an error of JupyterLab's own
         self.page.wait_for_selector("#jupyterlab-splash", state="detached")
-
-    def screenshots(self, folder):
-        """Write pictures of the whole notebook, page by page: 01.png, 02.png, ..."""
-        folder.mkdir(parents=True, exist_ok=True)
-        for number, _ in enumerate(self.scroll(), start=1):
-            self.page.screenshot(path=folder / f"{number:02d}.png")
 
     def scroll(self):
         """Show one page of the notebook after the other, from the top to the end."""
@@ -298,70 +243,37 @@ class NotebookPage:
         while True:
             self.page.wait_for_timeout(300)
             yield
-            moved = view.evaluate(
-                "e => { const top = e.scrollTop; e.scrollTop += e.clientHeight - 60;"
-                " return e.scrollTop > top + 1 }"
-            )
-            if not moved:
+            before = view.evaluate("e => e.scrollTop")
+            view.evaluate("e => { e.scrollTop += e.clientHeight - 60 }")
+            if view.evaluate("e => e.scrollTop") <= before + 1:
                 return
-
-    # judge
 
     def state(self):
         """Return the kernel's status and what each code cell holds."""
         return self.page.evaluate(CELLS)
 
     def errors(self):
-        """Return what a reader would call broken, one line each: none if all is well.
-
-        It scrolls through the whole notebook. A cell that never ran, an error in a cell
-        (unless its tags allow it), a widget that is not there, a dialog, an error in
-        the browser, a request to another host.
-        """
+        """Return what a reader would call broken anywhere in it, one line each."""
         cells = self.state()["cells"]
         # a progress bar that is done is closed, and nothing is left of it
         still_open = self.run_code(OPEN_WIDGETS).split()
-        found = [line for cell in cells for line in errors_in(cell, still_open)]
+        errors = []
+        for cell in (cell for cell in cells if cell["source"].strip()):
+            first = cell["source"].strip().splitlines()[0]
+            if cell["count"] is None:
+                errors.append(f"not run: {first}")
+            for output in cell["outputs"]:
+                if output["error"]:
+                    errors.append(f"{output['error']} in: {first}")
+                shown = output["live"] and output["height"] > 4
+                if output["widget"] in still_open and not shown:
+                    errors.append(f"no live widget below: {first}")
         for _ in self.scroll():
-            text = self.panel.inner_text()
-            found += [f"the page says {bad!r}" for bad in BAD_TEXTS if bad in text]
+            bad_texts = BAD_TEXTS.findall(self.panel.inner_text())
+            errors += [f"the page says {text!r}" for text in bad_texts]
         dialogs = self.page.locator(".jp-Dialog").all_inner_texts()
-        found += ["dialog: " + " ".join(text.split()) for text in dialogs]
-        return list(dict.fromkeys(found + self.trouble))
-
-    def _wait_for(self, test, what, seconds):
-        end, calm = time.monotonic() + seconds, 0
-        while calm < 4:  # between two cells the kernel may look idle
-            state = self.state()
-            calm = calm + 1 if test(state) else 0
-            assert time.monotonic() < end, f"no {what} within {seconds} s: {state}"
-            dialog = self.page.locator(".jp-Dialog")
-            assert not dialog.count(), f"dialog: {dialog.first.inner_text()}"
-            self.page.wait_for_timeout(200)
-
-
-def errors_in(cell, open_widgets):
-    """Return what is wrong with one code cell, as `CELLS` describes it."""
-    if not cell["source"].strip():
-        return []
-    first = cell["source"].strip().splitlines()[0]
-    found = []
-    if cell["count"] is None:
-        found.append(f"not run: {first}")
-    for output in cell["outputs"]:
-        if output["error"] and "raises-exception" not in cell["tags"]:
-            found.append(f"{output['error']} in: {first}")
-        shown = output["live"] and output["height"] > 4
-        if output["widget"] in open_widgets and not shown:
-            found.append(f"no live widget below: {first}")
-    return found
-
-
-def look(locator):
-    """Return all that an element shows: its text, pictures and canvases."""
-    return locator.evaluate(
-        "e => e.outerHTML + [...e.querySelectorAll('canvas')].map(c => c.toDataURL())"
-    )
+        errors += ["dialog: " + " ".join(text.split()) for text in dialogs]
+        return list(dict.fromkeys(errors + self.trouble))
 
 
 def low_contrasts(locator, least=4.5):

@@ -10,13 +10,11 @@ from nbconvert import HTMLExporter
 from browser.notebook_page import PANEL
 
 # what axe-core says of every notebook, whatever stands in it
-OF_NBCONVERT = {"link-in-text-block": "its links have a colour, and no line below"}
-OF_JUPYTERLAB = {
-    "aria-allowed-attr": "the debugger's button",
-    "aria-input-field-name": "cells to write in have no names",
-    "aria-required-children": "the list of cells",
-    "button-name": "the button that folds a section",
-}
+OF_NBCONVERT = ["link-in-text-block"]  # its links have a colour, and no line below
+OF_JUPYTERLAB = [
+    *("aria-allowed-attr", "button-name"),  # the debugger's; what folds a section
+    *("aria-input-field-name", "aria-required-children"),  # its cells; their list
+]
 # how code is coloured, and the numbers beside the cells
 CODE = [[".highlight"], [".jp-InputPrompt"], [".jp-OutputPrompt"]]
 
@@ -30,11 +28,8 @@ def found_by(axe, page, context=None, known=()):
     """Return what axe-core finds wrong: the rule, and the elements that break it."""
     rules = {rule: {"enabled": False} for rule in known}
     options = {"resultTypes": ["violations"], "rules": rules}
-    results = axe.run(page, context=context, options=options).response
-    return {
-        rule["id"]: [node["html"][:200] for node in rule["nodes"]]
-        for rule in results["violations"]
-    }
+    broken = axe.run(page, context=context, options=options).response["violations"]
+    return {rule["id"]: [n["html"][:200] for n in rule["nodes"]] for rule in broken}
 
 
 def undescribed(page):

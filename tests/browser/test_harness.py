@@ -28,9 +28,8 @@ def test_errors_names_everything_that_is_broken(scratch):
     assert any("broken on purpose" in line for line in errors)
     assert "ZeroDivisionError: division by zero in: 1 / 0" in errors
     assert "not run: never = 'run'" in errors
-    areas = notebook.state()["cells"]
-    for number in (1, 2):  # one shows nothing, the other fails
-        assert not areas[number]["outputs"][-1]["live"]
+    for cell in notebook.state()["cells"][1:3]:  # one shows nothing, the other fails
+        assert not cell["outputs"][-1]["live"]
     assert "no live widget below: import anywidget" in errors
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from browser.test_pieces import BLOCK
+from browser.test_pieces import ASK, BLOCK
 
 MENU = """
 import ipywidgets
@@ -12,12 +12,6 @@ from mnist_lessons.widgets.base import Interactive
 
 menu = ipywidgets.Dropdown(options=["one", "two"], description="menu")
 Interactive(menu, picture=plots.digits(torch.zeros(1, 28, 28)))
-"""
-ASK = """
-from mnist_lessons.widgets import Predictions
-
-predictions = Predictions()
-predictions.ask("the outcome", "ABC")
 """
 
 
@@ -37,7 +31,7 @@ def go_to(notebook, piece):
 
 
 def test_pieces_are_used_by_keys_and_no_cell_is_changed(scratch):
-    notebook = scratch(BLOCK, MENU, ASK, "last = 4")
+    notebook = scratch(BLOCK, MENU, *ASK)
     notebook.run_by_keys()
     block, menu, question = notebook.pieces().all()
     go_to(notebook, question)

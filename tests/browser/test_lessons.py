@@ -1,18 +1,8 @@
 """Each lesson, run in a real JupyterLab, and the interactive pieces in it.
 
 The copies are quick (see quick.py): nbval holds the numbers, the browser the behaviour.
-A lesson runs once. To test a piece of it, add a test that names the lesson:
-
-    @in_lessons("02_linear_model")
-    def test_the_slider_retrains(lesson):
-        piece = lesson.piece(".learning-rate")  # whose root is, or holds, this
-        with lesson.changes(piece.locator("img")):
-            piece.get_by_role("slider").focus()
-            lesson.keyboard.press("ArrowRight")
-        assert "0.1" in lesson.run_code("print(rate)")
-
-`NotebookPage` in notebook_page.py holds all that a test can do with a lesson. What one
-test moves stays moved for the next. Trouble in the browser fails the test that made it.
+A lesson runs once; what one test moves stays moved for the next. Trouble in the browser
+fails the test that made it. `NotebookPage` has all that a test can do with a lesson.
 """
 
 import re
@@ -30,6 +20,13 @@ def in_lessons(*names):
     return pytest.mark.parametrize("lesson", names, indirect=True)
 
 
+def push_slider(lesson, piece, **named):
+    """Move a slider one step, which must change the picture."""
+    with lesson.changes(piece.locator("img")):
+        piece.get_by_role("slider", **named).focus()
+        lesson.keyboard.press("ArrowRight")
+
+
 @in_lessons(*NAMES)
 def test_a_lesson_runs_without_errors_and_shows_every_widget(lesson):
     assert lesson.errors() == []
@@ -44,28 +41,24 @@ def test_pieces_of_a_lesson_are_readable_named_and_narrow_enough(lesson):
     assert [nameless_controls(piece) for piece in pieces] == [[]] * len(pieces)
     lesson.page.set_viewport_size({"width": 600, "height": 900})
     lesson.page.wait_for_timeout(500)
-    too_wide = [piece.inner_text()[:80] for piece in lesson.too_wide()]
+    cut_off = "e => e.scrollWidth > e.clientWidth + 1"  # or scrolled sideways
+    too_wide = [p.inner_text()[:80] for p in pieces if p.evaluate(cut_off)]
     lesson.page.set_viewport_size({"width": 1300, "height": 1000})
     assert too_wide == []
 
 
 @in_lessons("01_data")
-def test_the_digit_browser_shows_other_digits_and_their_pixels(lesson):
+def test_the_digit_browser_shows_other_digits_and_the_explorer_batches(lesson):
     piece = lesson.piece(".lessons-browser-title")
     piece.get_by_role("combobox").select_option("any")
     piece.get_by_role("button", name="Most unusual").click()
     piece.get_by_text("Number 1 of the unusual ones").wait_for()
     with lesson.changes(piece.locator(".lessons-browser-value")):
         piece.locator("canvas").hover(position={"x": 150, "y": 150})
-
-
-@in_lessons("01_data")
-def test_the_batch_explorer_scales_and_serves_the_batch(lesson):
+    # and the batch explorer scales and serves the batch
     piece = lesson.piece(".widget-slider")
     assert "391 batches an epoch" in piece.inner_text()
-    with lesson.changes(piece.locator("img")):
-        piece.get_by_role("slider").focus()
-        lesson.keyboard.press("ArrowRight")
+    push_slider(lesson, piece)
     piece.get_by_text("98 batches an epoch").wait_for()
     with lesson.changes(piece.locator("img")):
         piece.get_by_role("combobox").select_option("0 to 255")
@@ -85,9 +78,7 @@ def test_an_answer_after_the_run_is_shown_beside_the_outcome(lesson):
 @in_lessons("02_linear_model")
 def test_the_learning_rate_slider_retrains(lesson):
     piece = lesson.piece(".widget-slider")
-    with lesson.changes(piece.locator("img")):
-        piece.get_by_role("slider").focus()
-        lesson.keyboard.press("ArrowRight")
+    push_slider(lesson, piece)
     piece.get_by_text("Learning rate 0.1: ").wait_for()
     assert piece.get_by_role("alert").count() == 0
 
@@ -108,9 +99,7 @@ def test_every_model_answers_a_seven_drawn_with_the_mouse(lesson):
 def test_each_slider_of_the_fitting_curves_retrains(lesson):
     piece = lesson.piece(".widget-slider")
     for name in ("width", "hidden layers", "dropout", "training digits"):
-        with lesson.changes(piece.locator("img")):
-            piece.get_by_role("slider", name=name).focus()
-            lesson.keyboard.press("ArrowRight")
+        push_slider(lesson, piece, name=name)
     alt = piece.locator("img").get_attribute("alt")
     assert "2 hidden layers of 128, dropout 0.1, 3,000 digits" in alt
 
@@ -129,17 +118,14 @@ def test_a_kernel_is_edited_and_a_learned_one_chosen(lesson):
 
 
 @in_lessons("04_cnn", "05_tuning")
-def test_a_cell_of_the_confusion_matrix_shows_its_digits(lesson):
+def test_a_cell_of_the_confusion_matrix_shows_its_digits_and_training_is_drawn(lesson):
     piece = lesson.piece(".lessons-confusion-told")
     piece.get_by_role("button", name=re.compile("^3 read as 3: ")).click()
     piece.get_by_text("Label 3, answer 3: ").wait_for()
     cards = piece.locator(".lessons-confusion-card")
     assert cards.count() == 10
     assert "3" in cards.first.inner_text()
-
-
-@in_lessons("04_cnn", "05_tuning")
-def test_training_was_drawn_while_it_went_on(lesson):
+    # and training was drawn while it went on
     chart = lesson.cell("live=True, **").locator(".jp-OutputArea img")
     assert chart.count() == 1
     assert chart.evaluate("e => e.naturalWidth > 500")
