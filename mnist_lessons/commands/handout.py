@@ -30,7 +30,7 @@ import sys
 
 from mnist_lessons.arguments import LessonsError
 from mnist_lessons.commands.shared import CommandError, make_folder
-from mnist_lessons.teaching.notebooks import lessons_named
+from mnist_lessons.teaching.notebooks import lessons_named, read_lesson
 
 USAGE = "LESSON [LESSON ...] [options]"
 SUMMARY = "write a lesson without or with its solutions"
@@ -58,7 +58,7 @@ def run(options: argparse.Namespace) -> int:
                 "was written; --force replaces it, --out FOLDER writes elsewhere."
             )
     # here, because the import takes a second that the other commands need not wait for
-    from mnist_lessons.teaching.handouts import convert, cue_sheet, read_lesson
+    from mnist_lessons.teaching.handouts import convert, cue_sheet
 
     for path, (notebook, *sheets) in files.items():  # each lesson once
         if kind == "solved" and options.outputs:
