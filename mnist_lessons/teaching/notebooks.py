@@ -120,7 +120,7 @@ def picture_in(output: "NotebookNode") -> StoredPicture | None:
 
 
 def execute(notebook: "NotebookNode", folder: Path, timeout: int) -> None:
-    """Run all cells in that folder and a fresh kernel, each at most `timeout` seconds."""
+    """Run all cells in that folder, in a fresh kernel, each for at most `timeout` s."""
     from nbclient import NotebookClient
 
     client = NotebookClient(
