@@ -103,9 +103,8 @@ def test_the_cue_sheet_says_code_section_minutes_and_the_stored_output(path, run
     total = sum(cell.metadata.mnist_lessons.live.minutes for cell in live)
     assert f"{len(live)} cells to type live, {total} minutes in all" in head
     for cell, cue in zip(live, cues, strict=True):
-        prompt, minutes = map(
-            cell.metadata.mnist_lessons.live.get, ("prompt", "minutes")
-        )
+        prompt = cell.metadata.mnist_lessons.live.prompt
+        minutes = cell.metadata.mnist_lessons.live.minutes
         # two characters a second, and the run: no promise that nobody can keep
         assert len(cell.source) <= 120 * minutes <= len(cell.source) + 150
         headings = re.findall(r"^## (.+)$", prose_of(old[: old.index(cell)]), re.M)
