@@ -10,17 +10,8 @@ import pytest
 import torch
 from torch import nn
 
-from mnist_lessons import (
-    CNN,
-    MLP,
-    DigitClassifier,
-    LinearModel,
-    fit,
-    load_model,
-    save_model,
-    seed_everything,
-)
-from mnist_lessons.checkpoints import FORMAT, ModelFileError
+from mnist_lessons import CNN, MLP, DigitClassifier, LinearModel, fit
+from mnist_lessons.checkpoints import FORMAT, ModelFileError, load_model, save_model
 
 
 class Own(DigitClassifier):
@@ -80,12 +71,8 @@ def refused(file, words, model_class=None):
     assert str(file) in str(caught.value)
 
 
-# the round trip
-
-
 @pytest.mark.parametrize("build", BUILDS.values(), ids=BUILDS)
 def test_a_model_comes_back_as_it_was(file, build):
-    seed_everything(0)
     model = build()
     model.classes, model.mean, model.std = ["zero", "one"], 0.25, 0.5
     images = torch.randn(20, 1, 28, 28)
@@ -136,15 +123,10 @@ def test_a_model_file_can_be_read_where_no_gpu_is(file):
 
 def test_files_of_the_first_edition_can_be_read(file):
     model = LinearModel()
-    content = {
-        "format": "mnist_lessons model, version 1",
-        "class": "mnist_lessons.models.LinearModel",
-        "arguments": {"num_classes": 10},
-        "classes": ["0"],
-        "mean": 0.1,
-        "std": 0.3,
-        "weights": model.state_dict(),
-    }
+    content = {"format": "mnist_lessons model, version 1"}
+    content |= {"class": "mnist_lessons.models.LinearModel"}
+    content |= {"arguments": {"num_classes": 10}, "classes": ["0"]}
+    content |= {"mean": 0.1, "std": 0.3, "weights": model.state_dict()}
     torch.save(content, file)
     twin = load_model(file)
     assert same(model, twin)
@@ -164,32 +146,13 @@ def test_paths_of_all_kinds_work_and_nothing_else_is_left(tmp_path, monkeypatch)
         assert same(load_model(path), model)
     names = {path.name for path in tmp_path.rglob("*")}
     assert names == {"plain", "nested", "model.pth", "whole.pth"}
-
-
-def test_a_link_stays_a_link_and_leads_to_the_new_file(tmp_path):
-    target, link = tmp_path / "large disk" / "run 3.pth", tmp_path / "latest.pth"
-    target.parent.mkdir()
+    # a link stays a link, and leads to the new file
+    target, link = tmp_path / "nested" / "run 3.pth", tmp_path / "latest.pth"
     link.symlink_to(target)
     for model in (LinearModel(), LinearModel()):  # first without a file, then with one
         save_model(model, link)
         assert link.is_symlink()
         assert same(load_model(target), model)
-
-
-def test_the_new_file_is_complete_before_the_old_one_goes(file, monkeypatch):
-    old, new = LinearModel(), LinearModel()
-    save_model(old, file)
-    replace = Path.replace
-
-    def watch(part, target):
-        assert part.parent == file.parent  # a rename within one disk is atomic
-        assert same(load_model(part), new)
-        assert same(load_model(file), old)
-        return replace(part, target)
-
-    monkeypatch.setattr(Path, "replace", watch)
-    save_model(new, file)
-    assert same(load_model(file), new)
 
 
 @pytest.mark.parametrize("where", ["write_bytes", "replace"])
@@ -200,6 +163,7 @@ def test_a_full_disk_leaves_the_old_file_whole(file, monkeypatch, where, before)
         save_model(old, file)
 
     def fail(path, *_):
+        assert path.parent == file.parent  # a rename within one disk is atomic
         with path.open("wb") as half:
             half.write(b"half")
         raise OSError(errno.ENOSPC, "No space left on device")
@@ -224,18 +188,11 @@ def test_a_place_that_is_no_file_stays_and_is_named(tmp_path, kind):
     assert len(list(tmp_path.iterdir())) == (kind != "missing")
 
 
-# what cannot be saved
-
-
-def test_what_is_no_model_cannot_be_saved(file):
-    for model in (nn.Linear(3, 3), None, LinearModel, {}):
+def test_only_models_built_with_plain_values_can_be_saved(file):
+    for model in (nn.Linear(3, 3), None, LinearModel):
         with pytest.raises(TypeError, match="should be derived from DigitClassifier"):
             save_model(model, file)
-    assert not file.exists()
-
-
-def test_arguments_are_plain_values(file):
-    for note in (lambda: None, nn.ReLU(), torch.nn.ReLU, object(), Path("x")):
+    for note in (lambda: None, nn.ReLU, Path("x")):
         with pytest.raises(ValueError, match=r"Own was built with .* plain values"):
             save_model(Own(note=note), file)
     assert list(file.parent.iterdir()) == []
@@ -247,14 +204,13 @@ def test_arguments_are_plain_values(file):
 # files that are something else
 
 
-def test_a_missing_file_is_named_with_its_whole_path(tmp_path, monkeypatch):
+def test_a_missing_file_noise_a_cut_a_changed_byte_and_a_folder_are_named(
+    file, tmp_path, monkeypatch
+):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(FileNotFoundError) as caught:
         load_model("model.pth")
-    assert f"There is no model file {tmp_path / 'model.pth'}." in str(caught.value)
-
-
-def test_noise_a_cut_a_changed_byte_and_a_folder_are_no_model_file(file, tmp_path):
+    assert f"There is no model file {file}." in str(caught.value)
     save_model(MLP((64,)), file)
     whole = file.read_bytes()
     changed = bytearray(whole)
@@ -280,11 +236,8 @@ def test_a_file_with_code_is_refused_and_the_code_not_run(tmp_path, file):
     assert trace.read_text() == "run"
     torch.save(LinearModel(), file)
     refused(file, r"holds code, .*torch.save\(model, path\)")
-
-
-def test_other_files_of_torch_are_refused(file):
-    state = LinearModel().state_dict()
-    for content in (state, [1, 2], "text", {}, {"format": "version 2"}):
+    # other files of torch hold none
+    for content in (LinearModel().state_dict(), [1, 2], {"format": "version 2"}):
         torch.save(content, file)
         refused(file, "was not written by save_model.*load_state_dict")
 

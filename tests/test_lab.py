@@ -10,9 +10,11 @@ import time
 import urllib.error
 import urllib.request
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 from jupyterlab.labapp import LabApp
+from lesson_cells import LESSONS
 
 from mnist_lessons.teaching import lab, notebooks
 
@@ -20,7 +22,7 @@ from mnist_lessons.teaching import lab, notebooks
 @pytest.fixture
 def plain_machine(monkeypatch):
     """An ordinary user on Linux, in front of a screen."""
-    for name in ("DISPLAY", "WAYLAND_DISPLAY", "BROWSER", "JUPYTER_TOKEN"):
+    for name in ("WAYLAND_DISPLAY", "BROWSER", "JUPYTER_TOKEN"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("DISPLAY", ":0")
     monkeypatch.setattr(sys, "platform", "linux")
@@ -28,40 +30,24 @@ def plain_machine(monkeypatch):
     return monkeypatch
 
 
-@pytest.fixture
-def started(plain_machine, run):
-    """`started("lab --port=9000")` returns the options that JupyterLab is given."""
-    seen = []
-    plain_machine.setattr(LabApp, "launch_instance", lambda argv: seen.extend(argv))
-
-    def start(words):
-        seen.clear()
-        assert run(words)[0] == 0
-        return list(seen)
-
-    return start
-
-
-def test_lab_serves_the_pages_that_lessons_link_to_and_opens_lesson_1(started):
+def test_jupyterlab_is_given_our_options_then_those_typed(plain_machine, run):
+    launch = Mock()
+    plain_machine.setattr(LabApp, "launch_instance", launch)
     project = notebooks.find_lessons().parent
-    assert (project / "pyproject.toml").is_file()
-    assert started("lab") == [
+    assert (project / "pyproject.toml").is_file()  # lessons link to pages in docs/
+    assert run("lab")[0] == 0
+    assert launch.call_args.kwargs["argv"] == [
         f"--notebook-dir={project}",
         "--LabApp.default_url=/lab/tree/notebooks/01_data.ipynb",
         "-y",
         "--log-level=WARN",
     ]
-
-
-def test_typed_options_come_last_and_win(started):
     # JupyterLab refuses to start when an option with one value comes twice
-    for words in ("--notebook-dir=/copies", "--notebook-dir /copies"):
-        options = started(f"lab {words} --port 9000 -y x.ipynb")
-        assert options[-len(words.split()) - 4 :] == [
-            *(*words.split(), "--port", "9000", "-y", "x.ipynb")
-        ]
-        assert len([o for o in options if o.startswith(("--notebook-dir", "-y"))]) == 2
-        assert "--LabApp.default_url=/lab/tree/01_data.ipynb" in options
+    lesson = "--LabApp.default_url=/lab/tree/01_data.ipynb"
+    for folder in (["--notebook-dir=/copies"], ["--notebook-dir", "/copies"]):
+        typed = [*folder, "--port", "9000", "-y", "x.ipynb"]
+        run(f"lab {' '.join(typed)}")
+        assert launch.call_args.kwargs["argv"] == [lesson, "--log-level=WARN", *typed]
 
 
 def test_the_machine_decides_about_root_browser_and_log(plain_machine, tmp_path):
@@ -69,7 +55,6 @@ def test_the_machine_decides_about_root_browser_and_log(plain_machine, tmp_path)
         return option in lab.lab_options(tmp_path, list(typed))
 
     assert not has("--allow-root")
-    assert not has("--no-browser")
     assert not has("--log-level=WARN", "--IdentityProvider.token=mine")
     plain_machine.setenv("JUPYTER_TOKEN", "mine")
     assert not has("--log-level=WARN")
@@ -77,12 +62,11 @@ def test_the_machine_decides_about_root_browser_and_log(plain_machine, tmp_path)
     assert has("--allow-root")
     plain_machine.delattr(os, "geteuid")  # as on Windows
     assert not has("--allow-root")
-    plain_machine.delenv("DISPLAY")
-    assert has("--no-browser")
-    for name in ("WAYLAND_DISPLAY", "BROWSER"):
+    for name in ("DISPLAY", "WAYLAND_DISPLAY", "BROWSER"):
         plain_machine.setenv(name, "something")
         assert not has("--no-browser")
         plain_machine.delenv(name)
+    assert has("--no-browser")
     plain_machine.setattr(sys, "platform", "darwin")
     assert not has("--no-browser")
 
@@ -104,20 +88,14 @@ def test_lessons_are_found_in_the_checkout_or_close_by(monkeypatch, tmp_path, ru
         assert notebooks.find_lessons().samefile(folder)
 
 
-def test_lessons_have_several_names():
+def test_lessons_have_several_names_and_a_wrong_one_is_answered_with_them(run):
     for name in ("03", "3", "03_mlp", "03_mlp.ipynb", "notebooks/03_mlp.ipynb"):
         assert [path.stem for path in notebooks.lessons_named(name)] == ["03_mlp"]
-    names = [path.stem for path in notebooks.lessons_named("all")]
-    assert names == sorted(names)
-    assert names[0] == "01_data"
-
-
-@pytest.mark.parametrize("command", ["slides", "projector", "handout 1"])
-def test_a_lesson_that_is_not_there_is_named_with_those_that_are(command, run):
-    for name in ("0", "003", "mlp", "03_cnn", "99"):
-        status, out, err = run(f"{command} {name}")
-        assert (status, out) == (1, "")
-        assert err.startswith(f"There is no lesson {name}. Give a number or a name: 01")
+    assert notebooks.lessons_named("all") == LESSONS
+    for words in ("slides 0", "projector 003", "handout 1 mlp", "slides 03_cnn"):
+        answer = f"There is no lesson {words.split()[-1]}. Give a number or a name: 01"
+        status, out, err = run(words)
+        assert (status, out, err[: len(answer)]) == (1, "", answer)
         assert "05_tuning" in err
 
 
@@ -127,17 +105,14 @@ def test_the_projector_has_settings_of_its_own(plain_machine, run):
     def launch(argv):
         seen.update(o.lstrip("-").split("=", 1) for o in argv if "=" in o)
         settings = Path(seen["LabApp.user_settings_dir"]).rglob("*.*")
-        seen["files"] = {path.name for path in settings}
+        assert "themes.jupyterlab-settings" in {path.name for path in settings}
 
     plain_machine.setattr(LabApp, "launch_instance", launch)
-    assert run("projector")[0] == 0
-    assert seen["LabApp.default_url"] == "/doc/tree/notebooks/01_data.ipynb"
-    assert run("projector 3 --port=9000")[0] == 0
-    opened = seen["LabApp.default_url"].removeprefix("/doc/tree/")
-    assert opened == "notebooks/03_mlp.ipynb"
-    assert (Path(seen["notebook-dir"]) / opened).is_file()
+    for words, lesson in {"": "01_data", "3 --port=9000": "03_mlp"}.items():
+        assert run(f"projector {words}")[0] == 0
+        assert seen["LabApp.default_url"] == f"/doc/tree/notebooks/{lesson}.ipynb"
+    assert (Path(seen["notebook-dir"]) / "notebooks" / "03_mlp.ipynb").is_file()
     assert seen["port"] == "9000"
-    assert "themes.jupyterlab-settings" in seen["files"]
     # they go with the server
     assert not Path(seen["LabApp.user_settings_dir"]).exists()
 
@@ -148,7 +123,9 @@ def test_a_real_server_opens_lesson_1_and_stops(tmp_path):
     environment = {k: v for k, v in os.environ.items() if k != "JUPYTER_TOKEN"}
     environment |= {name: str(tmp_path / name) for name in names}
     command = [sys.executable, "-m", "mnist_lessons", "lab", "--no-browser"]
-    command += ["--ServerApp.ip=127.0.0.1", f"--port={free_port()}"]
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        command += ["--ServerApp.ip=127.0.0.1", f"--port={free.getsockname()[1]}"]
     with log.open("wb") as output:
         server = subprocess.Popen(
             command, cwd=tmp_path, env=environment, stdout=output, stderr=output
@@ -170,12 +147,6 @@ def test_a_real_server_opens_lesson_1_and_stops(tmp_path):
     finally:
         server.kill()
         server.wait()
-
-
-def free_port():
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return one.getsockname()[1]
 
 
 def address_in(log, server):

@@ -20,17 +20,6 @@ BUILDS = {
 every_model = pytest.mark.parametrize("build", BUILDS.values(), ids=BUILDS)
 
 
-class Fixed(DigitClassifier):
-    """Gives the logits that it was built with, whatever it sees."""
-
-    def __init__(self, logits):
-        super().__init__()
-        self.logits = logits
-
-    def forward(self, images):
-        return self.logits[: len(images)]
-
-
 @pytest.fixture
 def batch():
     seed_everything(0)
@@ -82,19 +71,9 @@ def test_every_image_counts_the_same_whatever_the_batches(batch, sizes):
     right = (model(images).argmax(dim=1) == labels).sum().item()
     loss = F.cross_entropy(model(images), labels).item()
     assert totals["loss"] == pytest.approx(loss, rel=1e-5)
+    assert all(type(value) in (int, float) for value in totals.values())
     del totals["loss"]
     assert totals == {"accuracy": right / 20, "correct": right, "count": 20}
-
-
-def test_the_end_of_an_epoch_is_not_a_mean_of_batch_means():
-    # three of three right, then none of one
-    outputs = [
-        {"loss_sum": torch.tensor(3.0), "correct": torch.tensor(3), "count": 3},
-        {"loss_sum": torch.tensor(5.0), "correct": torch.tensor(0), "count": 1},
-    ]
-    totals = LinearModel().validation_epoch_end(outputs)
-    assert totals == {"loss": 2.0, "accuracy": 0.75, "correct": 3, "count": 4}
-    assert all(type(value) in (int, float) for value in totals.values())
 
 
 # predictions
@@ -116,18 +95,15 @@ def test_probabilities_have_a_row_an_image_that_sums_to_1(count):
 
 
 def test_the_prediction_is_the_most_probable_class():
-    logits = torch.tensor([[0.0, 5, 1], [2, 1, 0], [-3, -2, -1]])
-    labels = Fixed(logits).predict(torch.zeros(3, 1, 28, 28))
-    assert labels.tolist() == [1, 0, 2]
-    assert labels.dtype == torch.int64
-
-
-def test_a_failed_prediction_restores_the_mode_too():
     model = DigitClassifier()
+    images = torch.zeros(3, 1, 28, 28)
     with pytest.raises(NotImplementedError):
-        model.predict(torch.zeros(1, 1, 28, 28))
+        model.predict(images)
     assert model.training
     assert torch.is_grad_enabled()
+    model.forward = lambda _: torch.tensor([[0.0, 5, 1], [2, 1, 0], [-3, -2, -1]])
+    assert model.predict(images).tolist() == [1, 0, 2]
+    assert model.predict(images).dtype == torch.int64
 
 
 def test_images_of_another_shape_are_refused_with_the_right_one():
@@ -157,16 +133,6 @@ def test_a_model_returns_logits_and_its_gradients_reach_every_parameter(batch, b
 
 
 @every_model
-def test_the_arguments_of_a_model_rebuild_it(batch, build):
-    model = build(num_classes=12)
-    twin = type(model)(**model.arguments)
-    assert twin.arguments == model.arguments
-    twin.load_state_dict(model.state_dict())
-    answers, expected = (m.predict_proba(batch[0]) for m in (twin, model))
-    assert torch.equal(answers, expected)
-
-
-@every_model
 def test_a_model_learns_twenty_images_by_heart(batch, build):
     model = build()
     optimizer = torch.optim.Adam(model.parameters(), lr=0.01)
@@ -186,15 +152,7 @@ def test_the_sizes_that_the_docstrings_state():
 # the linear model and the multilayer perceptron
 
 
-def test_the_linear_model_is_a_weighted_sum_of_pixels(batch):
-    model = LinearModel()
-    weight, bias = model.parameters()
-    expected = batch[0].reshape(20, 784) @ weight.T + bias
-    torch.testing.assert_close(model(batch[0]), expected)
-    assert model.arguments == {"num_classes": 10}
-
-
-@pytest.mark.parametrize("hidden", [(), (5,), [7, 3], range(4, 6), (np.int64(6),)])
+@pytest.mark.parametrize("hidden", [(5,), [7, 3], (np.int64(6),)])
 def test_the_mlp_has_the_parameters_of_its_layers(hidden):
     model = MLP(hidden, num_classes=47)
     widths = [784, *hidden, 47]
@@ -206,14 +164,15 @@ def test_the_mlp_has_the_parameters_of_its_layers(hidden):
 
 
 def test_the_mlp_is_linear_layers_with_a_relu_between_them(batch):
-    model = MLP((30, 20), dropout=0.5).eval()
-    first, second, last = parts_of(model, nn.Linear)
-    values = batch[0].reshape(20, 784)
-    for layer in (first, second):
-        values = (values @ layer.weight.T + layer.bias).clamp(min=0)
-    torch.testing.assert_close(model(batch[0]), values @ last.weight.T + last.bias)
+    for model in (MLP((30, 20), dropout=0.5).eval(), MLP(()), LinearModel()):
+        *hidden, last = parts_of(model, nn.Linear)
+        values = batch[0].reshape(20, 784)
+        for layer in hidden:
+            values = (values @ layer.weight.T + layer.bias).clamp(min=0)
+        torch.testing.assert_close(model(batch[0]), values @ last.weight.T + last.bias)
     hidden = ["Linear", "ReLU", "Dropout"]
-    assert kinds(model.layers) == ["Flatten", *hidden, *hidden, "Linear"]
+    layers = MLP((30, 20)).layers
+    assert kinds(layers) == ["Flatten", *hidden, *hidden, "Linear"]
 
 
 # the convolutional network
@@ -235,13 +194,8 @@ def test_the_cnn_has_the_parameters_of_its_layers(batch, count, batch_norm):
         expected += 2 * sum(channels) + 2 * 9
     assert numbers_in(model) == expected
     assert model.features(batch[0]).shape == (20, channels[-1], *[SIDES[count]] * 2)
-    assert model.arguments == {
-        "channels": channels,
-        "hidden": 9,
-        "dropout": 0.2,
-        "batch_norm": batch_norm,
-        "num_classes": 12,
-    }
+    arguments = {"channels": channels, "hidden": 9, "dropout": 0.2, "num_classes": 12}
+    assert model.arguments == arguments | {"batch_norm": batch_norm}
 
 
 def test_the_layers_of_the_cnn_stand_in_their_order():
@@ -269,17 +223,6 @@ def test_the_cnn_is_convolutions_and_pooling_and_then_an_mlp(batch):
     hidden, last = parts_of(model, nn.Linear)
     values = (values.flatten(1) @ hidden.weight.T + hidden.bias).clamp(min=0)
     torch.testing.assert_close(model(batch[0]), values @ last.weight.T + last.bias)
-
-
-def test_a_shifted_digit_has_shifted_feature_maps(batch):
-    features = CNN((3, 4)).eval().features
-    images = batch[0]
-    shifted = images.roll((1, 2), dims=(2, 3))
-    before, after = (features[0](i) for i in (images, shifted))
-    torch.testing.assert_close(after[:, :, 1:, 2:], before[:, :, :-1, :-2])
-    # two poolings of two pixels each: only by multiples of four
-    by_four = features(images.roll((4, 4), dims=(2, 3)))
-    torch.testing.assert_close(by_four[:, :, 1:, 1:], features(images)[:, :, :-1, :-1])
 
 
 @pytest.mark.parametrize("model_class", [MLP, CNN])

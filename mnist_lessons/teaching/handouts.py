@@ -8,16 +8,8 @@ import nbformat
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 from nbformat import NotebookNode
 
-from mnist_lessons.teaching.notebooks import (
-    SOLUTION,
-    LessonError,
-    execute,
-    exercises_of,
-    picture_in,
-    read_lesson,
-    tags_of,
-    tidy,
-)
+from mnist_lessons.teaching import notebooks
+from mnist_lessons.teaching.notebooks import LessonError, tags_of
 
 BADGE = re.compile(
     r"^\[!\[.*colab-badge.*\]\(\S+/github/(\S+?)/notebooks/.*\)\n\n", re.M
@@ -33,18 +25,13 @@ HOW = (
 def convert(path: Path, kind: str, outputs: bool = True) -> str:
     """Return the text of the notebook that is made from a lesson.
 
-    Args:
-        path: The lesson.
-        kind: "handout" has no solutions, "solved" has them in their cells and is
-            executed, "skeleton" is a handout with the live cells and all outputs empty.
-        outputs: Whether to keep the outputs. Without them nothing is executed.
-
-    Raises:
-        LessonError: if the lesson does not follow the rules of CONTRIBUTING.md, or if
-            it fails with its solutions.
+    The kind "handout" has no solutions, "solved" has them in their cells and is
+    executed, unless it is to have no outputs, and "skeleton" is a handout with the live
+    cells and all outputs empty. A `LessonError` says that the lesson does not follow
+    the rules of CONTRIBUTING.md, or fails with its solutions.
     """
-    notebook = read_lesson(path)
-    exercises = exercises_of(notebook.cells)
+    notebook = notebooks.read_lesson(path)
+    exercises = notebooks.exercises_of(notebook.cells)
     if kind == "solved":
         for exercise in exercises:
             exercise.stub.source = exercise.solution
@@ -64,16 +51,17 @@ def convert(path: Path, kind: str, outputs: bool = True) -> str:
 
 def _remove_solutions(notebook: NotebookNode) -> None:
     """Take the folded solutions out; the hints and the checks stay."""
+    fold = notebooks.SOLUTION
     for cell in notebook.cells:
-        if cell.cell_type == "markdown" and SOLUTION.search(cell.source):
-            cell.source = SOLUTION.sub("", cell.source).rstrip()
+        if cell.cell_type == "markdown" and fold.search(cell.source):
+            cell.source = fold.sub("", cell.source).rstrip()
     first = notebook.cells[0]
     first.source = first.source.replace("hints and a solution are", "hints are")
 
 
 def _run(notebook: NotebookNode, folder: Path) -> None:
     try:
-        execute(notebook, folder, TIMEOUT)
+        notebooks.execute(notebook, folder, TIMEOUT)
     except CellExecutionError as error:
         reason = f"{error.ename}: {error.evalue}".splitlines()[0]
         raise LessonError(f"a cell fails with {reason}") from error
@@ -81,15 +69,12 @@ def _run(notebook: NotebookNode, folder: Path) -> None:
         raise LessonError(
             f"Python died while running it, or took over {TIMEOUT} seconds for a cell"
         ) from error
-    tidy(notebook)
+    notebooks.tidy(notebook)
 
 
 def _relink(notebook: NotebookNode, kind: str) -> None:
-    """Make the links work where the rest of the project is missing.
-
-    A link to a lesson then leads to the same kind of file, and one to the project's
-    other files to its home page. The badge goes: it would open the lesson itself.
-    """
+    """Let links lead to lessons of the same kind, and to the project's home page."""
+    # the badge goes: it would open the lesson itself
     badge = BADGE.search(notebook.cells[0].source)
     home = f"https://github.com/{badge[1]}/" if badge else "../"
 
@@ -128,10 +113,7 @@ def cues_of(notebook: NotebookNode) -> list[Cue]:
 
 
 def cue_sheet(notebook: NotebookNode) -> str:
-    """Return Markdown that says for each live cell what to type and what comes out.
-
-    The expected output is the one that the lesson stores, so it is never older.
-    """
+    """Return Markdown: what to type in each live cell, and the output it stores."""
     cues = cues_of(notebook)
     title = notebook.cells[0].source.splitlines()[0].removeprefix("# ")
     total = sum(cue.minutes for cue in cues)
@@ -145,13 +127,11 @@ def cue_sheet(notebook: NotebookNode) -> str:
     for number, cue in enumerate(cues, 1):
         minutes = f"{cue.minutes} minute{'s' * (cue.minutes != 1)}"
         varies = " (or close to it, as this varies from run to run)"
-        if "nbval-ignore-output" not in tags_of(cue.cell):
-            varies = ""
         parts += [
             f"## Cue {number}: {cue.prompt}",
             f"Section {cue.section} ({minutes}). Type:",
             f"```python\n{cue.cell.source}\n```",
-            f"Expect{varies}:",
+            f"Expect{varies * ('nbval-ignore-output' in tags_of(cue.cell))}:",
             f"```text\n{expected(cue.cell)}\n```",
         ]
     return "\n\n".join(parts) + "\n"
@@ -161,8 +141,7 @@ def expected(cell: NotebookNode) -> str:
     """Return a cell's stored output as text: what it printed, pictures in words."""
     texts = []
     for output in cell.outputs:
-        if picture := picture_in(output):
-            texts.append(f"picture: {picture.alt}")
-        else:
-            texts.append(output.get("text") or output.data.get("text/plain", ""))
+        text = output.get("text") or output.data.get("text/plain", "")
+        picture = notebooks.picture_in(output)
+        texts.append(f"picture: {picture.alt}" if picture else text)
     return "\n".join(text.strip("\n") for text in texts) or "no output"

@@ -42,10 +42,7 @@ def run_lab(options: list[str]) -> int:
 
 
 def lab_options(folder: Path, options: list[str]) -> list[str]:
-    """Return options that make JupyterLab start without questions, then those typed.
-
-    Where both name the same option, the typed one counts.
-    """
+    """Return options for a start without questions, then those typed, which win."""
     typed = {option.split("=")[0] for option in options}
     # another folder is taken to hold copies of the lessons themselves
     root = folder if "--notebook-dir" in typed else served_folder(folder)
@@ -76,11 +73,8 @@ def served_folder(lessons: Path) -> Path:
 
 
 def has_display() -> bool:
-    """Tell whether a browser can show itself; only on Linux may there be no screen.
-
-    `BROWSER` counts: an editor that is connected from another machine sets it to a
-    program that opens the page over there.
-    """
+    """Tell whether a browser can show itself; only on Linux may there be no screen."""
+    # BROWSER: set by an editor on another machine, which opens the page over there
     names = ("DISPLAY", "WAYLAND_DISPLAY", "BROWSER")
     return sys.platform != "linux" or any(os.environ.get(name) for name in names)
 

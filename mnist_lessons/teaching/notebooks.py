@@ -11,9 +11,7 @@ if TYPE_CHECKING:  # its import takes a second that the other commands need not 
     from nbformat import NotebookNode
 
 FIRST_LESSON = "01_data.ipynb"
-SOLUTION = re.compile(
-    r"<details>\s*<summary>Solution</summary>(.*?)</details>\s*", re.DOTALL
-)
+SOLUTION = re.compile(r"(?s)<details>\s*<summary>Solution</summary>(.*?)</details>\s*")
 PYTHON = re.compile(r"^```python\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 WIDGET = "application/vnd.jupyter.widget-view+json"
 # what a piece says below its picture where its kernel is gone
@@ -52,9 +50,9 @@ def lessons_named(name: str) -> list[Path]:
         p for p in paths if stem in {"all", p.stem, p.stem[:2], p.stem[:2].lstrip("0")}
     ]
     if not named:
+        names = ", ".join(path.stem for path in paths)
         raise LessonError(
-            f"There is no lesson {name}. Give a number or a name: "
-            f"{', '.join(path.stem for path in paths)}."
+            f"There is no lesson {name}. Give a number or a name: {names}."
         )
     return named
 
@@ -127,11 +125,7 @@ def picture_in(output: "NotebookNode") -> StoredPicture | None:
 
 
 def execute(notebook: "NotebookNode", folder: Path, timeout: int) -> None:
-    """Run all cells in a fresh kernel, in that folder, and store what they show.
-
-    Raises nbclient's `CellExecutionError`, `CellTimeoutError` where a cell takes longer
-    than `timeout` seconds, or `DeadKernelError`.
-    """
+    """Run all cells in that folder, in a fresh kernel, each for at most `timeout` s."""
     from nbclient import NotebookClient
 
     client = NotebookClient(

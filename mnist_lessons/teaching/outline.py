@@ -150,12 +150,8 @@ def _add_prose(slides: list[Slide], part: Part) -> None:
         elif not _takes(slide, block):
             slide = _next(slides)
             kinds = [shown.kind for shown in noted.blocks]
-            block.later = (
-                block.later
-                and "source" in kinds
-                and kinds[-1] == "picture"
-                and slide.has_room(noted.blocks[-1], block)
-            )
+            is_seen = "source" in kinds and kinds[-1] == "picture"
+            block.later &= is_seen and slide.has_room(noted.blocks[-1], block)
             if block.later:  # the picture goes with what is said about it
                 slide.blocks.append(noted.blocks.pop())
         slide.blocks.append(block)
@@ -166,13 +162,11 @@ def _add_prose(slides: list[Slide], part: Part) -> None:
 
 def _takes(slide: Slide, block: Block) -> bool:
     """Tell whether a piece of prose may stand on a slide, and finds room there."""
-    if any(shown.kind == "question" for shown in slide.blocks):
+    kinds = {shown.kind for shown in slide.blocks}
+    if "question" in kinds or (kinds and block.kind in {"question", "table"}):
         return False
-    if block.kind in {"question", "table"} and slide.blocks:
-        return False
-    if block.kind != "words" and any(shown.later for shown in slide.blocks):
-        return False
-    return slide.has_room(block)
+    appears_in_turn = block.kind == "words" or not any(b.later for b in slide.blocks)
+    return appears_in_turn and slide.has_room(block)
 
 
 def _add_code(slides: list[Slide], cell: NotebookNode, kind: str) -> None:
@@ -180,11 +174,10 @@ def _add_code(slides: list[Slide], cell: NotebookNode, kind: str) -> None:
     blocks += [block for output in cell.outputs for block in _results_of(output)]
     continues = kind in {"-", "fragment"} and slides and slides[-1].has_room(*blocks)
     slide = slides[-1] if continues else _next(slides)
-    together = slide.has_room(*blocks)
     for block in blocks:
-        # else code and its picture are apart, so that both are large; printed text goes
+        # code and its picture are then apart, so that both are large; printed text goes
         # with either
-        if slide.blocks and not together and not slide.has_room(block):
+        if slide.blocks and not slide.has_room(block):
             slide = _next(slides)
         slide.blocks.append(block)
 

@@ -58,15 +58,14 @@ def parts_of(source: str) -> list[Part]:
 def _part(heading: str, level: int, text: str) -> Part:
     text = text.strip()
     plain = LINK.sub(r"\1", FOLD.sub("", text))
+    items: list[Item] = []
     if level == 1:
         items = [Item("words", promise) for promise in _blocks(plain)[:1]]
         if goals := GOALS.search(text):
             items.append(Item("list", "- " + goals[1].replace(", ", "\n- ")))
-    elif heading == "Further reading":
-        items = []
     elif heading == "Recap":
         items = [Item("list", "- " + "\n- ".join(sentences(_blocks(plain)[0])))]
-    else:
+    elif heading != "Further reading":
         items = _choose(plain, bool(TASK.match(heading)))
     return Part(heading, level, items, text)
 
@@ -79,22 +78,18 @@ def _choose(text: str, is_task: bool) -> list[Item]:
             _append(items, "formula", block)
         elif block.startswith(">"):
             items.append(Item("question", re.sub(r"^> ?", "", block, flags=re.M)))
-        elif block.startswith("|"):
-            items.append(Item("table", block))
-        elif block.startswith("```"):
-            items.append(Item("code", block))
+        elif block.startswith(("|", "```")):
+            items.append(Item("table" if block[0] == "|" else "code", block))
         elif re.match(r"- |\d\. ", block):
             points = map(sentences, re.split(r"\n(?=- |\d+\. )", block))
             shown = [_that_fit(_opening_and_terms(p), WORDS_OF_A_POINT) for p in points]
             _append(items, "list", "\n".join(shown))
         else:
             shown = [s for s in sentences(block) if not s.startswith("(")]
-            if is_task or number == 0:
-                # a task is shown whole as long as it leaves room for what comes after
-                if words_left <= WORDS_SHOWN:
-                    shown = _opening_and_terms(shown)
-            else:
+            if number > 0 and not is_task:
                 shown = [sentence for sentence in shown if BOLD.search(sentence)]
+            elif words_left <= WORDS_SHOWN:  # a task is shown whole while there is room
+                shown = _opening_and_terms(shown)
             if words := _that_fit(shown, words_left):
                 words_left -= len(words.split())
                 items.append(Item("words", words))

@@ -27,21 +27,19 @@ INSTALL = (
 
 
 def make_deck(notebook: NotebookNode, name: str) -> str:
-    """Return the slides of a lesson as an HTML page; errors call it by the name.
+    """Return the slides of a lesson as an HTML page.
 
-    Raises:
-        LessonsError: if packages are missing, or if no cell is to be shown.
+    A `LessonsError` says that packages are missing, or that the lesson of that name has
+    nothing to show.
     """
     reveal = find_reveal()
     try:
         slides = outline(notebook)
     except LessonError as error:
         raise LessonError(f"{name} has no slides: {error}.") from error
+    loader = jinja2.FileSystemLoader(Path(__file__).parent)
     environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
+        loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True
     )
     environment.filters |= {"markdown": markdown, "heading": heading, "show": show}
     return environment.get_template("deck.html.j2").render(

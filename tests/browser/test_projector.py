@@ -1,8 +1,9 @@
 """`python -m mnist_lessons projector`: large type, one document, and sliders move."""
 
 import nbformat
-import pytest
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
+from browser.conftest import KERNEL
 from browser.server import Lab
 from mnist_lessons.teaching.lab import projector_options
 
@@ -19,18 +20,13 @@ VBox([slider, label])
 """
 
 
-@pytest.fixture
-def projector(browser, tmp_path):
-    """A notebook with a slider, as the command opens a lesson at 1280 x 720."""
+def test_a_lesson_fills_the_projector_and_its_slider_moves(browser, tmp_path):
     (tmp_path / "own").mkdir()
-    options = projector_options(tmp_path / "demo.ipynb", tmp_path / "own")
-    server = Lab(tmp_path, *options)
-    cells = [
-        nbformat.v4.new_markdown_cell("Some prose."),
-        nbformat.v4.new_code_cell(SLIDER),
-    ]
-    notebook = nbformat.v4.new_notebook(cells=cells)
-    notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3"}
+    server = Lab(
+        tmp_path, *projector_options(tmp_path / "demo.ipynb", tmp_path / "own")
+    )
+    notebook = new_notebook(cells=[new_markdown_cell("Prose."), new_code_cell(SLIDER)])
+    notebook.metadata["kernelspec"] = KERNEL
     nbformat.write(notebook, server.root / "demo.ipynb")
     context = browser.new_context(viewport={"width": 1280, "height": 720})
     try:
@@ -39,25 +35,21 @@ def projector(browser, tmp_path):
         page.goto(server.url)  # which leads to the default address
         page.wait_for_selector(".jp-Notebook .jp-CodeCell", timeout=120_000)
         page.wait_for_function("window.jupyterapp?.restored", timeout=120_000)
-        yield page
+        assert "/doc/tree/demo.ipynb" in page.url
+        for part in (".jp-SideBar", "#jp-left-stack", "#jp-main-statusbar"):
+            for found in page.locator(part).all():
+                assert not found.is_visible(), part
+        size = "e => parseFloat(getComputedStyle(e).fontSize)"
+        assert page.locator(".jp-RenderedMarkdown p").first.evaluate(size) >= 20
+        assert page.locator(".cm-content").last.evaluate(size) >= 20
+        assert page.locator(".jp-Notebook").bounding_box()["width"] > 1200
+        page.locator(".jp-CodeCell .cm-content").click()
+        page.keyboard.press("Shift+Enter")
+        slider = page.get_by_role("slider")
+        slider.wait_for(timeout=60_000)
+        slider.focus()
+        page.keyboard.press("ArrowRight")
+        page.get_by_text("moved to 1").wait_for()
     finally:
         context.close()
         server.stop()
-
-
-def test_a_lesson_fills_the_projector_and_its_slider_moves(projector):
-    assert "/doc/tree/demo.ipynb" in projector.url
-    for part in (".jp-SideBar", "#jp-left-stack", "#jp-main-statusbar"):
-        for found in projector.locator(part).all():
-            assert not found.is_visible(), part
-    size = "e => parseFloat(getComputedStyle(e).fontSize)"
-    assert projector.locator(".jp-RenderedMarkdown p").first.evaluate(size) >= 20
-    assert projector.locator(".cm-content").last.evaluate(size) >= 20
-    assert projector.locator(".jp-Notebook").bounding_box()["width"] > 1200
-    projector.locator(".jp-CodeCell .cm-content").click()
-    projector.keyboard.press("Shift+Enter")
-    slider = projector.get_by_role("slider")
-    slider.wait_for(timeout=60_000)
-    slider.focus()
-    projector.keyboard.press("ArrowRight")
-    projector.get_by_text("moved to 1").wait_for()

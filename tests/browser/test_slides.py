@@ -7,6 +7,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
+from browser.conftest import no_browser
 from browser.server import LESSONS, find_browsers
 from mnist_lessons.teaching.slides import make_deck
 
@@ -67,9 +68,9 @@ MEASURE = """() => {
 
 @pytest.fixture(scope="module", params=SETS)
 def open_deck(request, browser, tmp_path_factory):
-    """`open_deck(name)` opens the slides of a lesson once, and notes what they ask."""
+    """`open_deck(name)` opens the slides of a lesson, and notes what they ask for."""
     folder = tmp_path_factory.mktemp("slides")
-    decks, own = {}, None
+    own = None
     if request.param in FONTS:
         config = with_fonts(request.param, folder)
         own = browser.browser_type.launch(
@@ -80,20 +81,17 @@ def open_deck(request, browser, tmp_path_factory):
     context.set_offline(True)
 
     def open_one(name):
-        if name not in decks:
-            notebook = nbformat.read(LESSONS / f"{name}.ipynb", as_version=4)
-            file = folder / f"{name}.html"
-            file.write_text(make_deck(notebook, name), encoding="utf-8")
-            page = decks[name] = context.new_page()
-            page.asked, page.trouble = [], []
-            page.on("request", lambda request: page.asked.append(request.url))
-            page.on("console", lambda message: page.trouble.append(message.text))
-            page.on("pageerror", lambda error: page.trouble.append(str(error)))
-            page.goto(file.as_uri())
-            page.wait_for_function("Reveal.isReady()")
-        decks[name].bring_to_front()
-        decks[name].evaluate("Reveal.toggleOverview(false); Reveal.slide(0, 0)")
-        return decks[name]
+        notebook = nbformat.read(LESSONS / f"{name}.ipynb", as_version=4)
+        file = folder / f"{name}.html"
+        file.write_text(make_deck(notebook, name), encoding="utf-8")
+        page = context.new_page()
+        page.asked, page.trouble = [], []
+        page.on("request", lambda request: page.asked.append(request.url))
+        page.on("console", lambda message: page.trouble.append(message.text))
+        page.on("pageerror", lambda error: page.trouble.append(str(error)))
+        page.goto(file.as_uri())
+        page.wait_for_function("Reveal.isReady()")
+        return page
 
     yield open_one
     context.close()
@@ -107,10 +105,7 @@ def with_fonts(name, folder):
     files = {path.stem: path for place in places for path in place.rglob("*.ttf")}
     missing = [font for font in FONTS[name] if font not in files]
     if missing:
-        reason = f"fonts are not installed: {', '.join(missing)}"
-        if os.environ.get("MNIST_LESSONS_NEED_BROWSER"):
-            pytest.fail(reason, pytrace=False)
-        pytest.skip(reason)
+        no_browser(f"fonts are not installed: {', '.join(missing)}")
     for font in FONTS[name]:
         (folder / files[font].name).symlink_to(files[font])
     config = folder / "fonts.conf"
@@ -143,7 +138,7 @@ def test_every_slide_fits_and_can_be_read_from_the_last_row(open_deck, name):
     assert page.asked[0].startswith("file:")
 
 
-def test_keys_go_through_all_slides_and_back(open_deck):
+def test_keys_go_through_all_slides_and_open_the_speakers_notes(open_deck):
     page = open_deck("01_data")
     total = page.evaluate("Reveal.getTotalSlides()")
     takeaways = page.locator(".fragment").count()
@@ -158,9 +153,7 @@ def test_keys_go_through_all_slides_and_back(open_deck):
     page.keyboard.press("Escape")
     assert page.evaluate("Reveal.isOverview()")
     assert page.evaluate("[...document.querySelectorAll('.page')].every(fits)")
-
-
-def test_the_speaker_sees_the_prose_in_a_window_of_its_own(open_deck):
+    # the speaker sees the prose in a window of its own
     page = open_deck("01_data")
     page.keyboard.press("ArrowRight")
     page.keyboard.press("ArrowRight")
