@@ -23,7 +23,7 @@ TOGETHER = {
     "test_colab.py": "installed",
 }
 
-# kernels compute side by side: `use_half_the_cores` obeys the first, PyTorch the second
+# kernels compute side by side: `spare_the_machine` obeys the first, PyTorch the second
 os.environ |= {"MNIST_LESSONS_THREADS": "1", "OMP_NUM_THREADS": "1"}
 
 # what the kernel is told before the first cell; nothing in it draws a random number

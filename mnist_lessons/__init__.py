@@ -18,6 +18,6 @@ def __getattr__(name: str) -> Any:
     """Import what takes time, such as matplotlib and Optuna, when it is first used."""
     if name in ("checks", "plots", "widgets"):
         return importlib.import_module(f"mnist_lessons.{name}")
-    if room := {"tune": "tuning", "use_half_the_cores": "colab"}.get(name):
+    if room := {"tune": "tuning", "spare_the_machine": "colab"}.get(name):
         return getattr(importlib.import_module(f"mnist_lessons.{room}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

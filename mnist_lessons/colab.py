@@ -14,12 +14,17 @@ from mnist_lessons.data import find_digits
 from mnist_lessons.files import data_folder
 
 
-def use_half_the_cores() -> int:
+def spare_the_machine() -> int:
     """Let PyTorch use half of this process's cores, one to eight; return how many.
 
     More are slower beside a browser, a call or another notebook: threads wait for each
     other at every step. MNIST_LESSONS_THREADS (environment) asks for another number.
+
+    A notebook's kernel also forgets what earlier cells showed (`Out[3]`; `_`, the last
+    one, stays): a picture of twenty digits holds 5 MB, and a lesson has dozens.
     """
+    if shell := get_ipython():
+        shell.displayhook.do_full_cache = False
     allowed = getattr(os, "sched_getaffinity", None)  # not on macOS and Windows
     cores = len(allowed(0)) if allowed else os.cpu_count() or 1
     with contextlib.suppress(OSError, ValueError):  # no container, or no limit

@@ -8,6 +8,7 @@ machine that has the digits. MNIST_LESSONS_ALL_COLAB=1 executes whole lessons.
 import ast
 import os
 import sys
+import types
 from pathlib import Path
 from unittest import mock
 
@@ -160,7 +161,7 @@ def test_half_of_the_cores_compute_unless_the_environment_says_otherwise(monkeyp
         monkeypatch.setattr(os, "sched_getaffinity", lambda _: allowed, raising=False)
         monkeypatch.setenv("MNIST_LESSONS_THREADS", asked)
         try:
-            return colab.use_half_the_cores()
+            return colab.spare_the_machine()
         finally:
             torch.set_num_threads(1)
 

@@ -65,8 +65,8 @@ class DrawingPad(base.Interactive):
     ) -> None:
         self._models, self._digits = base.named_models(models), base.digits_of(digits)
         some, self._labels = (part[:COMPARED].cpu() for part in self._digits.tensors)
-        grey = (some * self._digits.std + self._digits.mean).flatten(1)
-        self._real = (255 * grey).round().to(torch.uint8)  # bytes: pads are never freed
+        pixels = (some * self._digits.std).add_(self._digits.mean).mul_(255).round_()
+        self._real = pixels.flatten(1).to(torch.uint8)  # bytes: pads are never freed
         self._opened: Tensor | None = None  # the picture that is shown, if one is
         self.pad = Pad(strokes=SEVEN)
         steps = steps_to(as_grey(SEVEN))
