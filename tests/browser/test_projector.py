@@ -3,7 +3,6 @@
 import nbformat
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
-from browser.conftest import KERNEL
 from browser.server import Lab
 from mnist_lessons.teaching.lab import projector_options
 
@@ -26,7 +25,7 @@ def test_a_lesson_fills_the_projector_and_its_slider_moves(browser, tmp_path):
         tmp_path, *projector_options(tmp_path / "demo.ipynb", tmp_path / "own")
     )
     notebook = new_notebook(cells=[new_markdown_cell("Prose."), new_code_cell(SLIDER)])
-    notebook.metadata["kernelspec"] = KERNEL
+    notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3"}
     nbformat.write(notebook, server.root / "demo.ipynb")
     context = browser.new_context(viewport={"width": 1280, "height": 720})
     try:
