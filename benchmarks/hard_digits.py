@@ -138,7 +138,7 @@ def main() -> None:
     chosen = choose(*count_misses())
     print(f"HARD_DIGITS = {chosen}")
     if arguments.check:
-        from mnist_lessons.data import HARD_DIGITS  # only here: this script makes it
+        from mnist_lessons.plots import HARD_DIGITS  # only here: this script makes it
 
         if chosen != tuple(HARD_DIGITS):
             others = sorted(set(chosen) ^ set(HARD_DIGITS))
