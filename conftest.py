@@ -21,6 +21,8 @@ TOGETHER = {
     "test_workers.py": "processes",
     "test_packaging.py": "installed",
     "test_colab.py": "installed",
+    "browser/test_keyboard.py": "lessons in a browser",
+    "browser/test_lessons.py": "lessons in a browser",
 }
 
 # kernels compute side by side: `spare_the_machine` obeys the first, PyTorch the second
@@ -130,11 +132,12 @@ def pytest_xdist_auto_num_workers():
 def group_of(nodeid):
     """Return the name of what stays in one process: mostly the tests of one file.
 
-    One kernel runs the cells of a lesson, in order; one JupyterLab serves all tests in
-    a browser.
+    One kernel runs the cells of a lesson, in order; one JupyterLab serves the tests of
+    lessons in a browser, another one all others there.
     """
     file = PurePosixPath(nodeid.split("::")[0])
-    return "browser" if "browser" in file.parts else TOGETHER.get(file.name, file.name)
+    in_browser = "browser/" * ("browser" in file.parts)
+    return TOGETHER.get(in_browser + file.name, in_browser or file.name)
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -159,7 +162,7 @@ def turn(item):
     if isinstance(item.parent, Lesson):
         return 0, -item.parent.seconds(), item.path.name
     group = group_of(item.nodeid)
-    if group == "browser":
+    if "browser" in group:
         params = item.callspec.params if hasattr(item, "callspec") else {}
-        return 1, 0, params.get("lesson", "")
+        return 1, -len(group), params.get("lesson", "")
     return (2, 0, group) if group in TOGETHER.values() else (3, 0, "")

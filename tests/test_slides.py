@@ -138,7 +138,10 @@ def test_questions_formulas_tables_lists_and_code_keep_their_form():
 def test_what_is_on_a_slide_together():
     seen = new_markdown_cell("It is a seven, as you can see. More.")
     question = new_markdown_cell("It is.\n\n> **Predict first.** Which?\n>\n> A. One")
+    more = code("y")
+    more.metadata["slideshow"] = {"slide_type": "fragment"}
     cases = [
+        ([code("x"), more], ["source source"]),
         ([code("x"), question], ["source words-later", "question"]),
         ([question, code("y")], ["question", "source"]),
         ([code("x = 1\ny = 2", picture())], ["source picture"]),

@@ -100,18 +100,6 @@ def test_a_piece_that_another_kernel_made_stands_still_and_says_so(block, scratc
     assert "widget-view" not in page
 
 
-def test_a_piece_whose_kernel_is_restarted_or_gone_says_so(scratch):
-    for end in ("session.kernel.restart()", "shutdown()"):
-        notebook = scratch(BLOCK)
-        notebook.run_all()
-        notebook.page.evaluate(
-            f"window.jupyterapp.shell.currentWidget.sessionContext.{end}"
-        )
-        if end == "shutdown()":  # nothing shows that until somebody tries
-            set_slider(notebook, "ArrowRight")
-        notebook.piece(".widget-slider").get_by_text(LOST).wait_for()
-
-
 def test_low_contrasts_finds_grey_on_grey(block):
     block.page.evaluate(
         """() => document.body.insertAdjacentHTML('beforeend',
@@ -120,3 +108,14 @@ def test_low_contrasts_finds_grey_on_grey(block):
     )
     contrasts = low_contrasts(block.page.locator("#probe"), 21)
     assert contrasts == {"grey": 1.57, "half": 2.45, "white": 4.48}
+
+
+def test_a_piece_whose_kernel_is_restarted_or_gone_says_so(block, scratch):
+    session = "window.jupyterapp.shell.currentWidget.sessionContext"
+    notebook = scratch(BLOCK)
+    notebook.run_all()
+    notebook.page.evaluate(f"{session}.session.kernel.restart()")
+    notebook.piece(".widget-slider").get_by_text(LOST).wait_for()
+    block.page.evaluate(f"{session}.shutdown()")
+    set_slider(block, "ArrowRight")  # nothing shows that until somebody tries
+    block.piece(".widget-slider").get_by_text(LOST).wait_for()
