@@ -89,7 +89,7 @@ EVERY = {
     ),
 }
 ALT = {  # patterns in the words of each
-    "digits": "3, 7, not 1, 4. .* framed",
+    "digits": "3, 1 read as 7, 4. .* framed",
     "pixels": "4 pixels are 0, .* has 255",
     "value_ranges": "A from 0 to 783; B from 0 to 392",
     "templates": "2 templates .*: 0, 1. .*largest weight is 3",
@@ -301,7 +301,7 @@ def test_a_wrong_answer_is_framed_and_not_marked_by_colour_alone():
     axes = axes_of("digits")
     framed = [axis.spines["left"].get_visible() for axis in axes]
     assert framed == [False, True, False]
-    assert [axis.get_title() for axis in axes] == ["3", "7, not 1", "4"]
+    assert [axis.get_title() for axis in axes] == ["3", "1 read as 7", "4"]
     assert axes[1].spines["left"].get_edgecolor()[:3] == mpl.colors.to_rgb(ORANGE)
     sheet = axes_of("answer_sheet")[0].texts
     assert [t.get_text() for t in sheet if t.get_bbox_patch()] == ["7"]

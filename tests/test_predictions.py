@@ -1,8 +1,9 @@
 """Predictions: asked before a run, compared after it, counted at the end."""
 
 import pytest
+import torch
 
-from mnist_lessons import widgets
+from mnist_lessons import plots, widgets
 
 
 @pytest.fixture
@@ -21,9 +22,28 @@ def test_an_answer_after_the_run_is_shown_and_does_not_count(predictions):
     text = "You made no prediction. The run says B. (You said B afterwards.)"
     for line in lines:
         assert repr(line) == text
-        assert line.line.value == f'<div role="status">{text}</div>'
+        assert f'<p role="status">{text}</p>' in line.fold.value
     is_b(predictions)  # running the cell again makes it no prediction either
     assert "You made no predictions" in repr(predictions.tally())
+
+
+def test_what_came_out_is_folded_until_there_is_a_prediction(predictions):
+    picture = plots.digits(torch.zeros(1, 28, 28), titles=["a 4 < 5"])
+    shown = ("91 < 92", picture, predictions.tally())
+    prompt = predictions.ask("coin", "AB")
+    folded = predictions.compare("coin", *shown, A=True, B=False)
+    still, live = folded._repr_mimebundle_()[0], folded.fold
+    assert still["text/html"] == live.value
+    assert live.value.startswith("<details><summary>What came out? Predict first;")
+    for part in ("<pre>91 &lt; 92</pre>", '<img alt="1 image', "<p>You made no pred"):
+        assert part in live.value
+    texts = [shown[0], *map(repr, shown[1:]), "You made no prediction. The run says A."]
+    assert repr(folded) == still["text/plain"] == "\n".join(texts)
+    prompt.buttons.value = "B"
+    assert live.value.startswith("<details open><summary>What came out</summary><pre>9")
+    for holds in (True, False):  # decided or not
+        opened = predictions.compare("coin", "91", A=holds, B=False)
+        assert opened.fold.value.startswith("<details open>")
 
 
 def test_running_the_question_again_keeps_the_answer(predictions):
@@ -64,10 +84,9 @@ def test_predictions_stand_beside_their_outcomes_and_are_counted(predictions):
         "<one>: you A, the run B",
         "two: you B, the run B",
         "three: you C, the run B",
-        "skipped: you -, the run B",
-    ]
+    ]  # and the answer to the one that was skipped stays secret
     table = tally._repr_html_()
-    assert table.count("<tr>") == 5
+    assert table.count("<tr>") == 4
     assert "<p>1 of 3 predictions right.</p>" in table
     assert '<th scope="row">&lt;one&gt;</th><td>A</td><td>B</td>' in table
 

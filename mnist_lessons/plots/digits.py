@@ -36,16 +36,16 @@ def digits(
     """Draw digits, (n, 1, 28, 28), (n, 28, 28) or (n, 784), in a grid.
 
     Above each stands its label, or where there is an answer of a model that differs,
-    "5, not 3" in a frame: by their numbers, or by their names among the `classes`.
+    "3 read as 5" in a frame: by their numbers, or by their names among the `classes`.
     `titles` stand there instead, best in lines of at most ten letters.
     """
     images = picture.as_grids(images)
     truths = _names(labels, classes) if labels is not None else [""] * len(images)
     names = _names(answers, classes) if answers is not None else truths
     if titles is None:
-        between = ",\nnot " if picture.are_long(classes or []) else ", not "
+        between = "\nread as " if picture.are_long(classes or []) else " read as "
         pairs = zip(names, truths, strict=True)
-        titles = [t if a == t else f"{a}{between}{t}" for a, t in pairs]
+        titles = [t if a == t else f"{t}{between}{a}" for a, t in pairs]
     width = 2.0 if len(images) == 1 else 0.95 if answers is None else 1.1
     lines = max(title.count("\n") + bool(title) for title in titles)
     size = picture.fitting_size(titles, width)
@@ -57,7 +57,7 @@ def digits(
         axis.set(xticks=[], yticks=[])
         axis.set_title(title, color=BLACK if a == t else ORANGE, size=size, pad=4)
         axis.spines[:].set(visible=a != t, color=ORANGE, linewidth=2)
-    in_one_line = ", ".join(titles).replace(",\n", ", ").replace("\n", ", ")
+    in_one_line = ", ".join(titles).replace("\n", " ")
     listed = f": {in_one_line}" if any(titles) else ""
     kind = "image of a digit" if len(images) == 1 else "images of digits"
     note = "" if answers is None else " Wrong answers are framed."

@@ -2,6 +2,7 @@
 
 import html
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -9,6 +10,8 @@ import ipywidgets
 
 from mnist_lessons.arguments import check_choice
 from mnist_lessons.widgets.base import Live
+
+FIRST = "Predict first; or open this without."
 
 
 @dataclass
@@ -20,9 +23,9 @@ class _Question:
     counted: str | None = None  # the answer when the run first decided it
     outcome: str | None = None
     decided: bool = False  # whether the newest run has an outcome
-    lines: list["_Line"] = field(default_factory=list)
+    outcomes: list["_Outcome"] = field(default_factory=list)
 
-    def in_words(self) -> str:
+    def verdict(self) -> str:
         if self.counted is None:
             late = f" (You said {self.answer} afterwards.)" if self.answer else ""
             return f"You made no prediction. The run says {self.outcome}.{late}"
@@ -34,13 +37,14 @@ class _Question:
 class Predictions:
     """The predictions of one lesson: `ask` before a run, `compare` after it.
 
-    An answer counts if it was given before `compare` was run. Without buttons, in a
-    terminal for one, `answer` gives it.
+    What `compare` shows is folded until there is a prediction. An answer counts if it
+    was given before `compare` was run. Without buttons, in a terminal for one, `answer`
+    gives it.
 
     Example:
         predictions.ask("coin", "AB")
         ...
-        predictions.compare("coin", A=heads > tails, B=heads <= tails)
+        predictions.compare("coin", picture, A=heads > tails, B=heads <= tails)
         predictions.tally()
     """
 
@@ -70,15 +74,17 @@ class Predictions:
         question = self._questions[name]
         letters = {option.upper(): option for option in question.options}
         question.answer = letters[check_choice(name, str(letter).upper(), letters)]
-        for line in question.lines:
-            line.show(question.in_words())
+        for outcome in question.outcomes:
+            outcome.unfold(question.verdict())
 
-    def compare(self, name: str, **holds: Any) -> "_Line":
-        """Show the prediction beside what the run says.
+    def compare(self, name: str, *shown: Any, **holds: Any) -> "_Outcome":
+        """Show what came out of the run, and the prediction beside what it says.
 
-        `holds` says for each option whether the run bears it out. Where not exactly one
-        does, the line says so, and the tally leaves the question out: something was
-        changed, or the run is an unusual one.
+        What is `shown` (texts, pictures, whatever shows itself in a notebook) answers
+        the question, so a fold hides it as long as there is no prediction. `holds` says
+        for each option whether the run bears it out. Where not exactly one does, the
+        verdict says so, and the tally leaves the question out: something was changed,
+        or the run is an unusual one.
         """
         options = "".join(holds)
         # whoever skipped the question may still see the outcome
@@ -92,19 +98,21 @@ class Predictions:
         question.decided = len(true) == 1
         if not question.decided:
             letters = " and ".join(true) or "none of the options"
-            return _Line(f"The run says {letters}, so it does not decide the question.")
+            verdict = f"The run says {letters}, so it does not decide the question."
+            return _Outcome(shown, verdict, question.answer is not None)
         if question.outcome is None:
             question.counted = question.answer
         question.outcome = true[0]
-        question.lines.append(_Line(question.in_words()))
-        return question.lines[-1]
+        outcome = _Outcome(shown, question.verdict(), question.answer is not None)
+        question.outcomes.append(outcome)
+        return outcome
 
     def tally(self) -> "_Tally":
-        """Show all questions whose outcome is known, and how many were right."""
+        """Show the predictions whose outcome is known, and how many were right."""
         rows = [
-            (name, question.counted or "-", str(question.outcome))
+            (name, question.counted, str(question.outcome))
             for name, question in self._questions.items()
-            if question.decided
+            if question.decided and question.counted
         ]
         return _Tally(rows)
 
@@ -136,21 +144,42 @@ class _Prompt(Live):
         )
 
 
-class _Line(Live):
-    """What was predicted, beside what came out."""
+class _Outcome(Live):
+    """What came out of a run, and the verdict on the prediction: a fold."""
 
-    def __init__(self, text: str) -> None:
-        self.line = ipywidgets.HTML()
-        self.show(text)
-        super().__init__(self.line)
+    def __init__(self, shown: Sequence[Any], verdict: str, unfolded: bool) -> None:
+        self._shown, self._verdict, self._unfolded = shown, verdict, unfolded
+        self._content = "".join(map(_as_html, shown))
+        self.fold = ipywidgets.HTML(self._page())
+        super().__init__(self.fold)
 
-    def show(self, text: str) -> None:
-        """Replace the text; screen readers read it out."""
-        self._text = text
-        self.line.value = f'<div role="status">{html.escape(text)}</div>'
+    def unfold(self, verdict: str) -> None:
+        """Open the fold on another verdict."""
+        self._verdict, self._unfolded = verdict, True
+        self.fold.value = self._page()
+
+    def _page(self) -> str:
+        summary = "What came out" if self._unfolded else f"What came out? {FIRST}"
+        return (
+            f"<details{' open' * self._unfolded}><summary>{summary}</summary>"
+            f'{self._content}<p role="status">{html.escape(self._verdict)}</p></details>'
+        )
+
+    def _repr_mimebundle_(self, **_: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+        return {"text/plain": repr(self), "text/html": self._page()}, {}
 
     def __repr__(self) -> str:
-        return self._text
+        texts = [t if isinstance(t, str) else repr(t) for t in self._shown]
+        return "\n".join([*texts, self._verdict])
+
+
+def _as_html(shown: Any) -> str:
+    """Return what a notebook would show of something, as HTML."""
+    if hasattr(shown, "_repr_mimebundle_"):
+        return shown._repr_mimebundle_()[0]["text/html"]
+    if hasattr(shown, "_repr_html_"):
+        return shown._repr_html_()
+    return f"<pre>{html.escape(str(shown))}</pre>"
 
 
 @dataclass(repr=False)
@@ -161,17 +190,18 @@ class _Tally:
 
     @property
     def _summary(self) -> str:
-        made = [row for row in self.rows if row[1] != "-"]
-        if not made:
+        if not self.rows:
             return "You made no predictions. Try it: a guess first makes a run stick."
-        right = sum(predicted == outcome for _, predicted, outcome in made)
-        return f"{right} of {len(made)} predictions right."
+        right = sum(predicted == outcome for _, predicted, outcome in self.rows)
+        return f"{right} of {len(self.rows)} predictions right."
 
     def __repr__(self) -> str:
         lines = [f"{name}: you {you}, the run {run}" for name, you, run in self.rows]
         return "\n".join([self._summary, *lines])
 
     def _repr_html_(self) -> str:
+        if not self.rows:
+            return f"<p>{self._summary}</p>"
         names = ("question", "you", "the run")
         head = "".join(f'<th scope="col">{name}</th>' for name in names)
         body = "".join(
