@@ -72,6 +72,13 @@ EVERY = {
     ),
     "maps": lambda: plots.maps(torch.arange(-24.0, 24.0).reshape(2, 4, 6), ["a", "b"]),
     "ladder": lambda: plots.ladder([RUNG, BETTER]),
+    "histograms": lambda: plots.histograms(
+        {"0": torch.arange(101.0), "1": torch.full((9,), 50.0)}, "ink"
+    ),
+    "broadcasting": lambda: plots.broadcasting(
+        torch.tensor([[3.0], [8.0]]), torch.tensor([1.0, 5.0, 9.0]), ["a", "b", "a - b"]
+    ),
+    "descent": lambda: plots.descent(0.25, start=-0.8, steps=2),
     "trials": lambda: pictures.trials(a_study()),
     "importances": lambda: pictures.importances(a_study()),
     "parallel": lambda: pictures.parallel(a_study()),
@@ -101,6 +108,9 @@ ALT = {  # patterns in the words of each
     "spread": "a: accuracy 0.8 to 0.9, loss 0.3 to 0.5",
     "confusion": "3 lie off the diagonal.* 4 read as 9, 2 times; 1 read as 7, 1 times",
     "maps": "2 maps of 4 by 6 values: a, b.* from -24 to 23",
+    "histograms": "of ink for 2 groups.*: 0 5 to 95, mean 50; 1 50 to 50, mean 50",
+    "broadcasting": "table of 2 by 3 differences.* are positions 0, 2",
+    "descent": "at learning rate 0.25. The weight goes through -0.8, -0.4, -0.2",
     "ladder": "linear: 92.00% with 7,850 numbers, 0.25 seconds; cnn: 99.70%",
     "trials": "Finished: 6, from 90.00% to 94.00%, which trial 4 reached; cut short: 2",
     "importances": r"From 6 finished trials: lr \d+%, optimizer \d+%",
@@ -187,6 +197,51 @@ def test_every_range_of_accuracies_has_three_ticks_or_more():
         ticks = [tick for tick in axis.get_yticks() if top <= tick <= bottom]
         assert len(ticks) >= 3
         assert len({tick.get_text() for tick in axis.get_yticklabels()}) >= 3
+
+
+def test_histograms_share_their_axes_and_mark_the_means():
+    first, second = axes_of("histograms")
+    assert first.get_xlim() == second.get_xlim()
+    assert first.get_ylim() == second.get_ylim()
+    assert [axis.get_ylabel() for axis in (first, second)] == ["0", "1"]
+    assert first.lines[0].get_xdata()[0] == 50
+    assert sum(bar.get_height() for bar in first.patches) == 101
+
+
+def test_broadcasting_shows_every_number_and_frames_the_nearest():
+    column, row, result = axes_of("broadcasting")
+    written = [[text.get_text() for text in axis.texts] for axis in (column, row)]
+    assert written == [["3", "8", "\N{MINUS SIGN}"], [*"159159", "="]]
+    texts = [text.get_text() for text in result.texts]
+    assert texts == ["2", "-2", "-6", "7", "3", "-1", ""]
+    assert [axis.get_title() for axis in (column, row, result)] == [
+        "a\n(2, 1)",
+        "b\n(3,)",
+        "a - b\n(2, 3)",
+    ]
+    boxes = [(int(box.get_x()), int(box.get_y())) for box in result.patches]
+    assert boxes == [(0, 0), (2, 1)]
+
+
+def test_descent_draws_its_steps_on_the_parabola():
+    for rate, factor in ((0.25, 0.5), (0.5, 0), (1.05, -1.1)):
+        picture = plots.descent(rate, start=-1.0, steps=3)
+        (axis,) = picture.figure.axes
+        steps = axis.lines[1].get_xdata()
+        assert steps == pytest.approx([-(factor**n) for n in range(4)])
+        assert axis.lines[1].get_ydata() == pytest.approx([w**2 for w in steps])
+        low, high = axis.get_xlim()
+        assert low < min(steps) <= max(steps) < high
+
+
+def test_a_ladder_shows_the_time_for_an_answer_if_all_have_one():
+    both = [RUNG._replace(wait=3e-6), BETTER._replace(wait=0.002)]
+    picture = plots.ladder(both)
+    *_, last = picture.figure.axes
+    assert last.get_xlabel() == "microseconds for an answer"
+    assert last.get_xlim()[0] < 3 < 2000 < last.get_xlim()[1]
+    assert "0.25 seconds, 3 microseconds an answer; " in picture.alt
+    assert len(plots.ladder([both[0], BETTER]).figure.axes) == 2
 
 
 def test_curves_mark_positions_and_have_ticks_at_whole_or_few_positions():

@@ -78,12 +78,13 @@ def test_a_piece_shows_a_still_picture_and_itself_live(monkeypatch):
 def test_the_parts_of_a_prediction_show_themselves_live_and_as_text(monkeypatch):
     predictions = widgets.Predictions()
     asked = predictions.ask("coin", "AB")
-    for part in (asked, line := predictions.compare("coin", A=True, B=False)):
+    for part in (asked, fold := predictions.compare("coin", A=True, B=False)):
         still, live = outputs_of(part, monkeypatch)
-        assert still == {"text/plain": repr(part)}
+        assert still["text/plain"] == repr(part)
         assert live[VIEW]["model_id"] == part.view.model_id
-    line.show("<script>")
-    assert "&lt;script&gt;" in line.line.value
+    assert still["text/html"] == fold.fold.value  # folded or open, without a kernel too
+    fold.unfold("<script>")
+    assert "&lt;script&gt;" in fold.fold.value
 
 
 def test_an_error_in_a_reaction_is_shown_and_the_piece_goes_on():
@@ -135,6 +136,18 @@ def test_what_are_no_digits_or_models_or_is_not_on_the_slider_is_refused(loaders
     for models in ([model], {}, {"MLP": torch.nn.Flatten()}):
         with pytest.raises(TypeError, match="is a .*: give a trained model"):
             base.named_models(models)
+
+
+def test_steps_on_a_parabola_follow_the_slider():
+    piece = widgets.Descent()
+    assert (
+        "at learning rate 0.1. The weight goes through -0.9, -0.72" in piece.picture.alt
+    )
+    piece.rate.value = 0.75
+    assert (
+        "at learning rate 0.75. The weight goes through -0.9, 0.45" in piece.picture.alt
+    )
+    assert "= -0.5." in piece._message.value
 
 
 def test_every_rate_trains_alike_and_good_rates_are_told_from_bad(some, monkeypatch):

@@ -6,9 +6,12 @@ Each function returns a `Picture`: the last line of a cell shows it.
 from mnist_lessons.plots.charts import (
     Rung,
     bars,
+    broadcasting,
     confusion,
     curves,
+    descent,
     fitting,
+    histograms,
     history,
     ladder,
     runs,

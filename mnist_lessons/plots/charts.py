@@ -7,6 +7,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator, NullFormatter, PercentFormatter
 from torch import Tensor
 
@@ -84,6 +86,99 @@ def curves(
         axis.text(place, 1.02, letter, transform=above, ha="center", weight="bold")
         ends += f"; {letter} marks {place:g}"
     return Picture(figure, f"Line chart of {ylabel} against {xlabel}. {ends}.")
+
+
+@picture.in_one_style
+def histograms(values: Mapping[str, Tensor], xlabel: str) -> Picture:
+    """Draw how often each value occurs, for several groups by name, below each other.
+
+    They share both axes, so that one sees how far they overlap; a line marks the mean.
+    """
+    figure, axes = grid(len(values), 6.8, 0.48, columns=1, sharex=True, sharey=True)
+    low = min(float(group.min()) for group in values.values())
+    high = max(float(group.max()) for group in values.values())
+    listed = []
+    for axis, (name, group) in zip(axes, values.items(), strict=True):
+        group = group.detach().cpu().float().flatten()
+        middle = float(group.mean())
+        axis.hist(group.numpy(), bins=60, range=(low, high), color=BLUE)
+        axis.axvline(middle, color=ORANGE)
+        axis.set_yticks([])
+        axis.set_ylabel(name, rotation=0, ha="right", va="center")
+        ends = group.quantile(torch.tensor([0.05, 0.95])).tolist()
+        listed.append(f"{name} {ends[0]:.3g} to {ends[1]:.3g}, mean {middle:.3g}")
+    axes[-1].set_xlabel(xlabel)
+    return Picture(
+        figure,
+        f"Histograms of {xlabel} for {len(values)} groups. Nine tenths of each lie "
+        f"between: {'; '.join(listed)}.",
+    )
+
+
+@picture.in_one_style
+def broadcasting(column: Tensor, row: Tensor, names: Sequence[str]) -> Picture:
+    """Draw a column (n, 1), a row (m,) and their differences (n, m), with all numbers.
+
+    `names` are those of the column, the row and the result. The difference nearest to
+    0 in each line stands in a frame.
+    """
+    column, row = column.detach().cpu().float(), row.detach().cpu().float()
+    result = column - row
+    shapes = [tuple(part.shape) for part in (column, row, result)]
+    sides = [1, len(row), len(row)]
+    height = 0.36 * len(column) + 0.9
+    figure = Figure(figsize=(0.42 * sum(sides) + 1.4, height))
+    axes = figure.subplots(1, 3, width_ratios=sides)
+    signs = ["\N{MINUS SIGN}", "=", ""]
+    tables = [column, row.expand_as(result), result]
+    for axis, name, shape, sign, table in zip(
+        axes, names, shapes, signs, tables, strict=True
+    ):
+        high, wide = table.shape
+        axis.set(xlim=(0, wide), ylim=(high, 0), xticks=[], yticks=[])
+        axis.set_title(f"{name}\n{shape}", size=9)
+        axis.spines[:].set_visible(False)
+        for (y, x), value in np.ndenumerate(table.numpy()):
+            copied = (
+                table is tables[1] and y > 0
+            )  # no such row: the first is used again
+            shade = GREY if copied else BLACK
+            picture.centred(axis, x + 0.5, y + 0.5, f"{value:.0f}", color=shade, size=9)
+        axis.text(1.01, 0.5, sign, transform=axis.transAxes, va="center", size=14)
+    for y, x in enumerate(result.abs().argmin(dim=1).tolist()):
+        box = {"fill": False, "edgecolor": ORANGE, "linewidth": 2}
+        axes[2].add_patch(Rectangle((x + 0.08, y + 0.08), 0.84, 0.84, **box))
+    nearest = ", ".join(map(str, result.abs().argmin(dim=1).tolist()))
+    return Picture(
+        figure,
+        f"A column of {len(column)} numbers minus a row of {len(row)}: a table of "
+        f"{len(column)} by {len(row)} differences. The row is used again for each "
+        f"number of the column. Nearest to 0, line by line, are positions {nearest}.",
+    )
+
+
+@picture.in_one_style
+def descent(rate: float, start: float = -0.9, steps: int = 6) -> Picture:
+    """Draw steps of gradient descent on loss = weight squared, at a learning rate."""
+    weights = [start * (1 - 2 * rate) ** step for step in range(steps + 1)]
+    figure, (axis,) = grid(1, 6.4, 3.4)
+    wide = min(max(1.1, *(1.1 * abs(weight) for weight in weights)), 2.4)
+    line = np.linspace(-wide, wide, 200)
+    axis.plot(line, line**2, color=GREY, linewidth=1.5)
+    axis.plot(weights, [w**2 for w in weights], "o-", color=BLUE, linewidth=1)
+    for step, weight in enumerate(weights[:4]):  # later ones would stand on each other
+        side, away = ("right", -6) if weight < 0 else ("left", 6)
+        beside = {"xytext": (away, -1), "textcoords": "offset points", "va": "top"}
+        at = (weight, weight**2)
+        axis.annotate(str(step), at, color=ORANGE, ha=side, **beside)
+    axis.set(xlim=(-wide, wide), ylim=(-0.08 * wide**2, wide**2))
+    axis.set(xlabel="weight", ylabel="loss")
+    listed = ", ".join(f"{weight:.3g}" for weight in weights)
+    return Picture(
+        figure,
+        f"Steps of gradient descent on a parabola at learning rate {rate:g}. The "
+        f"weight goes through {listed}.",
+    )
 
 
 @picture.in_one_style
@@ -304,23 +399,33 @@ class Rung(NamedTuple):
 
     name: str
     score: Score  # on the validation digits
-    parameters: int  # how many numbers it learned
+    parameters: int  # how many numbers it learned, or stores
     seconds: float  # to train it
+    wait: float | None = None  # seconds for an answer
 
 
 @picture.in_one_style
 def ladder(rungs: Sequence[Rung]) -> Picture:
-    """Draw the validation accuracy of each model against its size and training time."""
-    figure, axes = grid(2, 4.5, 3.6, sharey=True)
-    sizes = [float(max(rung.parameters, 1)) for rung in rungs]
-    times = [max(rung.seconds, 0.001) for rung in rungs]
-    labels = ("numbers it learned", "seconds to train")
-    for axis, where, label in zip(axes, (sizes, times), labels, strict=True):
+    """Draw the validation accuracy of each model against its size and training time.
+
+    If all rungs have it, the time for an answer is drawn, too.
+    """
+    panels = {
+        "numbers it learned": [float(max(rung.parameters, 1)) for rung in rungs],
+        "seconds to train": [max(rung.seconds, 0.001) for rung in rungs],
+    }
+    waits = [rung.wait for rung in rungs if rung.wait is not None]
+    if len(waits) == len(rungs):
+        panels["microseconds for an answer"] = [1e6 * wait for wait in waits]
+    width = 4.5 if len(panels) == 2 else 3.4
+    figure, axes = grid(len(panels), width, 3.6, sharey=True)
+    for axis, (label, where) in zip(axes, panels.items(), strict=True):
         for number, (rung, x) in enumerate(zip(rungs, where, strict=True)):
             accuracy = rung.score.accuracy
             low, high = rung.score.interval
             interval = [[high - accuracy], [accuracy - low]]
-            look: dict[str, Any] = {"markersize": 8, "capsize": 3}
+            # hollow, so that of two at one place both are seen
+            look: dict[str, Any] = {"markersize": 8, "capsize": 3, "fillstyle": "none"}
             look["fmt"] = picture.MARKERS[number % 7]
             look["color"] = picture.COLOURS[number % 7]
             look["label"] = f"{rung.name}: {accuracy:.1%}, {rung.seconds:.2g} s"
@@ -334,10 +439,11 @@ def ladder(rungs: Sequence[Rung]) -> Picture:
     axes[0].set(yscale="log", ylim=(1.0, top), ylabel="validation accuracy")
     ticks = [0.8, 0.5, 0.2, 0.1, 0.05, 0.02, 0.01, 0.005, 0.002, 0.001]
     picture.mark_accuracies(axes[0], [tick for tick in ticks if tick >= top])
-    axes[1].legend(**BESIDE)
+    axes[-1].legend(**BESIDE)
     listed = [
         f"{r.name}: {r.score.accuracy:.2%} with {r.parameters:,} numbers, "
         f"{r.seconds:.2g} seconds"
+        + (f", {1e6 * r.wait:.2g} microseconds an answer" if r.wait is not None else "")
         for r in rungs
     ]
     return Picture(

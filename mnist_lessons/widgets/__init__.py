@@ -9,12 +9,18 @@ from mnist_lessons.widgets.browsing import DigitBrowser
 from mnist_lessons.widgets.confusion import ConfusionExplorer
 from mnist_lessons.widgets.drawing import DrawingPad
 from mnist_lessons.widgets.predictions import Predictions
-from mnist_lessons.widgets.sliders import BatchExplorer, FittingCurves, LearningRate
+from mnist_lessons.widgets.sliders import (
+    BatchExplorer,
+    Descent,
+    FittingCurves,
+    LearningRate,
+)
 from mnist_lessons.widgets.workshop import FilterWorkshop
 
 __all__ = [
     "BatchExplorer",
     "ConfusionExplorer",
+    "Descent",
     "DigitBrowser",
     "DrawingPad",
     "FilterWorkshop",

@@ -160,9 +160,10 @@ class _Outcome(Live):
 
     def _page(self) -> str:
         summary = "What came out" if self._unfolded else f"What came out? {FIRST}"
+        verdict = f'<p role="status">{html.escape(self._verdict)}</p>'
         return (
             f"<details{' open' * self._unfolded}><summary>{summary}</summary>"
-            f'{self._content}<p role="status">{html.escape(self._verdict)}</p></details>'
+            f"{self._content}{verdict}</details>"
         )
 
     def _repr_mimebundle_(self, **_: Any) -> tuple[dict[str, Any], dict[str, Any]]:

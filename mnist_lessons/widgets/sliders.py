@@ -15,6 +15,7 @@ from mnist_lessons.plots.picture import Picture
 from mnist_lessons.training import evaluate, fit
 from mnist_lessons.widgets.base import Redrawn, digits_of, slider
 
+STEPS = [0.02, 0.1, 0.25, 0.5, 0.75, 0.9, 1.0, 1.05]
 RATES = [0.0001, 0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1, 3, 10]
 WIDTHS = [4, 8, 16, 32, 64, 128, 256]
 BATCHES = [1, 8, 32, 128, 512, 2_048]
@@ -80,6 +81,30 @@ class BatchExplorer(Redrawn):
             f"Shape {tuple(batch.shape)}, {batch.numel() * 4 / 1024:,.0f} KiB; "
             f"{steps:,} batches an epoch."
         )
+
+
+class Descent(Redrawn):
+    """A slider for the learning rate, and steps of gradient descent on a parabola.
+
+    One weight, whose square is the loss: so the slope is twice the weight, and each
+    step multiplies it by 1 - 2 * rate. Built in lesson 2.
+    """
+
+    about = "a slider for the size of a step"
+
+    def __init__(self, rate: float = 0.1) -> None:
+        self.rate = slider("learning rate", STEPS, rate)
+        super().__init__(self.rate)
+        self.rate.observe(self.reacting_soon(self.redraw), names="value")
+
+    def draw(self) -> Picture:
+        """Draw the parabola and six steps on it."""
+        return plots.descent(self.rate.value)
+
+    def caption(self) -> str:
+        """Return what each step does to the weight."""
+        factor = 1 - 2 * self.rate.value
+        return f"Each step multiplies the weight by 1 - 2 x rate = {factor:.3g}."
 
 
 class _Retraining(Redrawn):
