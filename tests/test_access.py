@@ -8,6 +8,7 @@ import itertools
 import re
 from pathlib import Path
 
+import bleach
 import nbformat
 import numpy as np
 import pytest
@@ -43,6 +44,15 @@ FIGURES = EVERY | {
     ),
 }
 
+# of an output's HTML, what code-hosting pages leave, after GitHub's html-pipeline
+TAGS = (
+    "a b br code details div em h1 h2 h3 h4 i img li ol p pre span strong sub summary"
+)
+TAGS += " sup table tbody td th thead tr ul"
+ATTRIBUTES = {"*": ["alt", "open", "scope", "width"], "a": ["href"], "img": ["src"]}
+LEFT = {"tags": TAGS.split(), "attributes": ATTRIBUTES, "strip": True}
+LEFT["protocols"] = ["http", "https", "data"]
+
 
 def pages_of(path):
     """Return the HTML of each output below the cells of a notebook."""
@@ -76,6 +86,19 @@ def test_every_stored_picture_says_what_it_shows_and_none_is_compared_by_bytes(p
         assert "base64" not in page
 
 
+@every_lesson
+def test_what_a_page_strips_takes_no_picture_word_or_fold_away(path):
+    for page in pages_of(path):
+        left = bleach.clean(page, **LEFT)
+        for kept in (r'<img alt="[^"]*" width="\d+"', r'src="[^"]*"', "</?details>"):
+            assert re.findall(kept, left) == re.findall(kept, page)
+        text, words = (re.sub(r"<[^>]*>", "", html) for html in (page, left))
+        assert html.unescape(words) == html.unescape(text)
+    assert (
+        bleach.clean('<p id="a" style="x">b<script>c</script>', **LEFT) == "<p>bc</p>"
+    )
+
+
 @pytest.mark.parametrize("path", [*LESSONS, ROOT / "README.md"], ids=lambda p: p.stem)
 def test_prose_has_one_title_no_skipped_level_named_columns_and_alt_texts(path):
     prose = path.read_text(encoding="utf-8")
@@ -97,7 +120,7 @@ def test_prose_has_one_title_no_skipped_level_named_columns_and_alt_texts(path):
 
 def test_tables_say_what_their_rows_and_columns_are():
     predictions = Predictions()
-    predictions.ask("the coin", "AB")
+    predictions.ask("the coin", "AB").buttons.value = "A"
     predictions.compare("the coin", A=True, B=False)
     for table in (RUN, History(), predictions.tally()):
         heads = re.findall("<th[ >][^>]*", table._repr_html_())

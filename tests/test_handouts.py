@@ -15,7 +15,12 @@ from lesson_cells import LESSONS, cells_of, code_of, every_lesson, prose_of
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 from mnist_lessons.teaching import notebooks
-from mnist_lessons.teaching.notebooks import exercises_of, picture_in, tags_of
+from mnist_lessons.teaching.notebooks import (
+    exercises_of,
+    page_of,
+    picture_in,
+    tags_of,
+)
 from mnist_lessons.widgets.base import NOTE, VIEW
 
 SOLUTION = "<details><summary>Solution</summary>\n\n```python\n{}\n```\n</details>"
@@ -116,7 +121,7 @@ def test_the_cue_sheet_says_code_section_minutes_and_the_stored_output(path, run
         assert cue.startswith(f"{begin}```python\n{cell.source}\n```\n\n{expect}\n")
         assert cell.outputs
         for output in cell.outputs:
-            picture = picture_in(output)
+            picture = picture_in(page_of(output))
             text = output.get("text") or output.data["text/plain"]
             assert (picture.alt if picture else text).strip() in cue
 

@@ -2,11 +2,22 @@
 
 import ast
 import re
+import runpy
 import statistics
 
 import nbformat
+import pytest
 import torch
-from lesson_cells import LESSONS, cells_of, code_of, every_lesson, images_of, prose_of
+from lesson_cells import (
+    LESSONS,
+    NOTEBOOKS,
+    ROOT,
+    cells_of,
+    code_of,
+    every_lesson,
+    images_of,
+    prose_of,
+)
 
 from mnist_lessons import checks, evaluate, fit
 from mnist_lessons.teaching.notebooks import exercises_of, tags_of
@@ -19,6 +30,12 @@ PIECES = {
     "04": ["FilterWorkshop", "FilterWorkshop", "ConfusionExplorer", "DrawingPad"],
     "05": ["ConfusionExplorer", "DrawingPad"],
 }
+
+# the lessons of the second edition; the others follow
+SECOND_EDITION = ("01_data", "02_linear_model")
+second_edition = pytest.mark.parametrize(
+    "path", [NOTEBOOKS / f"{stem}.ipynb" for stem in SECOND_EDITION], ids=SECOND_EDITION
+)
 
 
 def nodes_of(cell):
@@ -140,32 +157,64 @@ def test_the_model_written_in_lesson_2_works_with_the_package(some):
     assert score.count == 600
 
 
+@second_edition
+def test_a_head_states_honest_minutes_and_each_exercise_its_kind(path):
+    tool = runpy.run_path(str(ROOT / "tools" / "lesson_minutes.py"))
+    notebook = nbformat.read(path, as_version=4)
+    minutes = tool["minutes_of"](notebook)
+    assert not minutes.too_long
+    stated = rf"\*\*Time to work through\*\* \| {minutes.stated} minutes"
+    assert re.search(stated, notebook.cells[0].source)
+    kinds = [
+        stub.metadata.get("mnist_lessons", {}).get("exercise")
+        for stub, *_ in exercises_of(notebook.cells)
+    ]
+    assert set(kinds) <= set(tool["EXERCISE"])
+    assert len(kinds) >= 4
+    assert kinds.count("write") + kinds.count("complete") >= 2
+    assert "write" in kinds
+
+
 @every_lesson
 def test_each_prediction_is_asked_before_the_run_and_compared_after_it(path):
     cells = cells_of(path)
-    asked, compared = {}, {}
+    asked, compared, letters = {}, {}, []
     for number, cell in enumerate(cells):
         ask = re.search(r'^predictions\.ask\("(.+)", "(A\w+)"\)$', cell.source)
         if ask:
             question = cells[number - 1].source
             assert "> **Predict first.**" in question
-            letters = "".join(re.findall(r"^> ([A-Z])\. ", question, re.MULTILINE))
-            assert letters == ask[2], question
+            options = "".join(re.findall(r"^> ([A-Z])\. ", question, re.MULTILINE))
+            assert options == ask[2], question
             asked[ask[1]] = number
-        compare = re.search(r'^predictions\.compare\("(.+)", ', cell.source, re.M)
-        if compare:
+        name = r'^predictions\.compare\(\s*"(.+?)",'
+        if compare := re.search(name, cell.source, re.M):
             compared[compare[1]] = number
-            (output,) = cell.outputs  # which nbval compares
-            text = output.data["text/plain"]
-            run = re.fullmatch(r"You made no prediction\. The run says ([A-Z])\.", text)
+            letters.append(letter_of(cell))
             after = cells[number + 1]
-            answer = rf"\*\*{run[1]}\W?\*\*"
+            answer = rf"\*\*{letters[-1]}\W?\*\*"
+            if path.stem in SECOND_EDITION:  # nothing that is in sight gives it away
+                answer = rf"<details><summary>Why</summary>\n\n{answer}"
+                assert re.match(answer, after.source)
             assert after.cell_type == "code" or re.match(answer, after.source)
     assert prose_of(cells).count("> **Predict first.**") == len(asked) >= 2
     assert list(asked) == list(compared)
-    assert all(asked[name] + 1 < compared[name] for name in asked)
+    assert all(asked[name] < compared[name] for name in asked)
     (tally,) = [n for n, c in enumerate(cells) if c.source == "predictions.tally()"]
     assert tally > max(compared.values())
+    if path.stem in SECOND_EDITION:
+        assert len(set(letters)) > 1
+        assert "The run says" not in str(
+            [c.source for c in cells] + cells[tally].outputs
+        )
+
+
+def letter_of(cell):
+    """Return what the run says; all that the cell shows must be folded."""
+    (output,) = cell.outputs
+    verdict = r"You made no prediction\. The run says ([A-Z])\."
+    assert re.fullmatch(r"<details><summary>.*</details>", output.data["text/html"])
+    return re.search(rf"(?:^|\n){verdict}$", output.data["text/plain"])[1]
 
 
 @every_lesson

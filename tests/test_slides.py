@@ -11,11 +11,14 @@ from lesson_cells import NOTEBOOKS, code_of, every_lesson, images_of, prose_of
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 from PIL import Image
 
+from mnist_lessons import plots
+from mnist_lessons.history import History
 from mnist_lessons.plots.picture import as_element
 from mnist_lessons.teaching import slides
 from mnist_lessons.teaching.notebooks import LessonError, tags_of
 from mnist_lessons.teaching.outline import MOST_LINES, TYPES, outline, type_of
 from mnist_lessons.teaching.prose import parts_of, sentences
+from mnist_lessons.widgets import Predictions
 
 
 def picture(alt="a digit", width=600, height=300):
@@ -209,3 +212,24 @@ def test_what_is_missing_is_named(run, monkeypatch, tmp_path):
         assert status == 1
         assert 'pip install -e ".[slides]"' in error
         assert list(tmp_path.iterdir()) == []
+
+
+def test_what_answers_a_question_comes_with_the_next_key():
+    predictions, source = Predictions(), 'predictions.compare("coin", A=True)'
+
+    def compare(*shown):
+        fold = predictions.compare("coin", *shown, A=True, B=False)
+        return code(source, new_output("display_data", fold._repr_mimebundle_()[0]))
+
+    shown = compare("4 < 5", plots.bars({"share": [1, 2]}), History([]))
+    assert type_of(shown) == "subslide"
+    assert type_of(compare()) == "skip"  # a verdict is about one reader
+    blocks = [block for slide in slides_of(shown)[1:] for block in slide.blocks]
+    kinds = [block.kind + "-later" * block.later for block in blocks]
+    assert kinds == ["source", "output-later", "picture-later", "html-later"]
+    assert blocks[1].text == "4 < 5"
+    assert blocks[2].alt.startswith("Bar charts of share")
+    notebook = new_notebook(cells=[new_markdown_cell("# A"), shown])
+    page = slides.make_deck(notebook, "x").split('<div class="reveal">')[1]
+    assert page.split("<script")[0].count("later fragment") == 3
+    assert "The run says" not in page

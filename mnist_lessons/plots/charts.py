@@ -146,7 +146,7 @@ def broadcasting(column: Tensor, row: Tensor, names: Sequence[str]) -> Picture:
             picture.centred(axis, x + 0.5, y + 0.5, f"{value:.0f}", color=shade, size=9)
         axis.text(1.01, 0.5, sign, transform=axis.transAxes, va="center", size=14)
     for y, x in enumerate(result.abs().argmin(dim=1).tolist()):
-        box = {"fill": False, "edgecolor": ORANGE, "linewidth": 2}
+        box: dict[str, Any] = {"fill": False, "edgecolor": ORANGE, "linewidth": 2}
         axes[2].add_patch(Rectangle((x + 0.08, y + 0.08), 0.84, 0.84, **box))
     nearest = ", ".join(map(str, result.abs().argmin(dim=1).tolist()))
     return Picture(
@@ -168,7 +168,11 @@ def descent(rate: float, start: float = -0.9, steps: int = 6) -> Picture:
     axis.plot(weights, [w**2 for w in weights], "o-", color=BLUE, linewidth=1)
     for step, weight in enumerate(weights[:4]):  # later ones would stand on each other
         side, away = ("right", -6) if weight < 0 else ("left", 6)
-        beside = {"xytext": (away, -1), "textcoords": "offset points", "va": "top"}
+        beside: dict[str, Any] = {
+            "xytext": (away, -1),
+            "textcoords": "offset points",
+            "va": "top",
+        }
         at = (weight, weight**2)
         axis.annotate(str(step), at, color=ORANGE, ha=side, **beside)
     axis.set(xlim=(-wide, wide), ylim=(-0.08 * wide**2, wide**2))

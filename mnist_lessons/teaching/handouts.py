@@ -142,6 +142,6 @@ def expected(cell: NotebookNode) -> str:
     texts = []
     for output in cell.outputs:
         text = output.get("text") or output.data.get("text/plain", "")
-        picture = notebooks.picture_in(output)
+        picture = notebooks.picture_in(notebooks.page_of(output))
         texts.append(f"picture: {picture.alt}" if picture else text)
     return "\n".join(text.strip("\n") for text in texts) or "no output"

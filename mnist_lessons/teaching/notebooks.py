@@ -118,9 +118,14 @@ class StoredPicture(NamedTuple):
     png: str  # the file in base64
 
 
-def picture_in(output: "NotebookNode") -> StoredPicture | None:
-    """Return the picture that an output is, or `None` where it is something else."""
-    image = IMAGE.match(output.get("data", {}).get("text/html", ""))
+def page_of(output: "NotebookNode") -> str:
+    """Return the HTML of an output, empty where it has none."""
+    return output.get("data", {}).get("text/html", "")
+
+
+def picture_in(page: str) -> StoredPicture | None:
+    """Return the picture that some HTML is, or `None` where it is something else."""
+    image = IMAGE.match(page)
     return image and StoredPicture(html.unescape(image[1]), int(image[2]), image[3])
 
 

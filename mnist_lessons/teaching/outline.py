@@ -8,6 +8,7 @@ page itself measures, and sets type as large as there is room for (`deck.html.j2
 """
 
 import base64
+import html
 import io
 import math
 import re
@@ -17,12 +18,21 @@ from typing import Any
 from nbformat import NotebookNode
 from PIL import Image
 
-from mnist_lessons.teaching.notebooks import LessonError, picture_in, tags_of
+from mnist_lessons.teaching.notebooks import (
+    LessonError,
+    StoredPicture,
+    page_of,
+    picture_in,
+    tags_of,
+)
 from mnist_lessons.teaching.prose import Item, Part, parts_of
 
 TYPES = ("slide", "subslide", "fragment", "notes", "skip", "-")
 SKIPPED_TAGS = {"setup", "exercise", "check"}
-PREDICTIONS = re.compile(r"^predictions\.\w+\(", re.MULTILINE)
+PREDICTIONS = re.compile(r"^predictions\.(?!compare)\w+\(", re.MULTILINE)
+COMPARE = "predictions.compare("
+FOLD = re.compile(r"^<details[^>]*><summary>.*?</summary>(.*)</details>$", re.DOTALL)
+FOLDED = re.compile(r"(<img [^>]*>|<pre>.*?</pre>|<p role=.*?</p>)", re.DOTALL)
 TALLY = "predictions.tally("
 
 ROOM = 570  # height below the title
@@ -40,8 +50,11 @@ def type_of(cell: NotebookNode) -> str:
     stored = cell.metadata.get("slideshow", {}).get("slide_type")
     if stored in TYPES:
         return stored
-    # the buttons are for one reader, and without a kernel they are only a line
-    left_out = SKIPPED_TAGS & set(tags_of(cell)) or PREDICTIONS.search(cell.source)
+    # buttons and verdicts are for one reader, and without a kernel they are only a line
+    left_out = bool(SKIPPED_TAGS & set(tags_of(cell)))
+    left_out |= bool(PREDICTIONS.search(cell.source))
+    if COMPARE in cell.source and cell.cell_type == "code":
+        left_out |= not any(_results_of(output) for output in cell.outputs)
     return "skip" if left_out or cell.cell_type == "raw" else "subslide"
 
 
@@ -197,10 +210,29 @@ def _results_of(output: Any) -> list[Block]:
     """Return what a cell's output shows: a picture, a table, or printed text."""
     if output.output_type == "stream":
         return [Block("output", output.text.strip("\n"))]
-    if picture := picture_in(output):
-        width, height = Image.open(io.BytesIO(base64.b64decode(picture.png))).size
-        size = (picture.width, round(picture.width * height / width))
-        return [Block("picture", picture.png, picture.alt, size)]
-    data = output.get("data", {})
+    data, page = output.get("data", {}), page_of(output)
+    if fold := FOLD.match(page):
+        return [block for part in FOLDED.split(fold[1]) for block in _answer_in(part)]
+    if picture := picture_in(page):
+        return [_drawn(picture)]
     kinds = {"text/markdown": "table", "text/html": "html", "text/plain": "output"}
     return [Block(kinds[kind], data[kind]) for kind in kinds if kind in data][:1]
+
+
+def _drawn(picture: StoredPicture) -> Block:
+    width, height = Image.open(io.BytesIO(base64.b64decode(picture.png))).size
+    size = (picture.width, round(picture.width * height / width))
+    return Block("picture", picture.png, picture.alt, size)
+
+
+def _answer_in(part: str) -> list[Block]:
+    """Return what answers a question, from its fold: it comes with the next key."""
+    if picture := picture_in(part):
+        blocks = [_drawn(picture)]
+    elif part.startswith("<pre>"):
+        blocks = [Block("output", html.unescape(part[5:-6]))]
+    else:  # the verdict is about one reader's prediction
+        blocks = [Block("html", part)] * (part != "" and not part.startswith("<p role"))
+    for block in blocks:
+        block.later = True
+    return blocks

@@ -32,6 +32,7 @@ ASK = [
     "from mnist_lessons.widgets import Predictions\npredictions = Predictions()",
     'predictions.ask("the coin", "AB")',
 ]
+FOLD = ['predictions.ask("dice", "AB")', 'predictions.compare("dice", "42", A=1, B=0)']
 STILL = "Nothing reacts here? Then this piece has no kernel"
 LOST = "✗ This piece has lost its kernel"
 
@@ -39,7 +40,7 @@ LOST = "✗ This piece has lost its kernel"
 @pytest.fixture(scope="module")
 def block(open_notebook):
     """A small piece of the usual make: a slider, a picture, and a value that fails."""
-    notebook = open_notebook(BLOCK, *ASK)
+    notebook = open_notebook(BLOCK, *ASK, *FOLD)
     notebook.run_all()
     yield notebook
     notebook.close()
@@ -73,13 +74,26 @@ def test_a_piece_is_shown_live_and_follows_the_keyboard(block):
 
 
 def test_a_prediction_before_the_run_is_compared_and_counted(block):
-    block.pieces().get_by_role("radio", name="B").check()
+    block.cell(ASK[1]).get_by_role("radio", name="B").check()
     block.page.wait_for_timeout(500)
     block.keyboard.press("Shift+Enter")  # which runs the question again
     block.wait_until_idle()
-    block.pieces().get_by_role("radio", name="B", checked=True).wait_for()
+    asked = block.cell(ASK[1])
+    asked.get_by_role("radio", name="B", checked=True).wait_for()
     printed = block.run_code('print(predictions.compare("the coin", A=True, B=False))')
     assert printed == "✗ You predicted B. The run says A."
+
+
+def test_what_came_out_is_folded_until_there_is_a_prediction(block):
+    outcome = block.cell(FOLD[1]).locator(".mnist-lessons")
+    folded = outcome.get_by_text("What came out? Predict first")
+    folded.wait_for()
+    assert not outcome.get_by_text("42", exact=True).is_visible()
+    assert low_contrasts(outcome) == {}
+    block.cell(FOLD[0]).get_by_role("radio", name="B").check()
+    outcome.get_by_text("You said B afterwards").wait_for()
+    assert outcome.get_by_text("42", exact=True).is_visible()
+    assert folded.count() == 0
 
 
 def test_a_piece_that_another_kernel_made_stands_still_and_says_so(block, scratch):
@@ -92,12 +106,19 @@ def test_a_piece_that_another_kernel_made_stands_still_and_says_so(block, scratc
         cell.get_by_text(STILL).wait_for()
         image = cell.locator(".jp-OutputArea img")
         assert image.evaluate("e => e.complete && e.naturalWidth > 50")
-        prompt = reopened.cell("predictions.ask")
+        prompt = reopened.cell(ASK[1])
         prompt.get_by_text("No buttons? Run this cell").wait_for()
+        outcome = reopened.cell("predictions.compare")
+        outcome.get_by_text("What came out? Predict first").wait_for()
+        answer = outcome.get_by_text("42", exact=True)
+        assert not answer.is_visible()
+        outcome.get_by_text("What came out?").click()
+        answer.wait_for()
     page, _ = HTMLExporter().from_notebook_node(saved)  # as a page it does so, too
     assert '<img alt="' in page
     assert STILL in page
     assert "widget-view" not in page
+    assert "<details><summary>What came out? Predict first" in page
 
 
 def test_low_contrasts_finds_grey_on_grey(block):
