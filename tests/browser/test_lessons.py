@@ -69,10 +69,12 @@ def test_the_digit_browser_shows_other_digits_and_the_explorer_batches(lesson):
 @in_lessons("01_data")
 def test_an_answer_after_the_run_is_shown_beside_the_outcome(lesson):
     prompt = lesson.cell('predictions.ask("nearest mean"')
-    outcome = lesson.cell('predictions.compare("nearest mean"')
-    assert "You made no prediction. The run says C." in outcome.inner_text()
+    outcome = lesson.piece("summary").first
+    assert outcome.inner_text().startswith("What came out? Predict first")
+    assert not outcome.locator("img").is_visible()
     prompt.get_by_role("radio", name="B").check()
     outcome.get_by_text("You said B afterwards").wait_for()
+    assert outcome.locator("img").is_visible()
 
 
 @in_lessons("02_linear_model")
