@@ -26,13 +26,15 @@ def bars(
     *,
     highlight: int | None = None,
     xlabel: str = "digit",
+    sharey: bool = False,
 ) -> Picture:
     """Draw one bar chart for each set of values, by its title, side by side.
 
     `names` stand below the bars, the numbers from 0 where nothing is given; `xlabel`
-    says what the bars stand for; `highlight` is the number of a bar to mark.
+    says what the bars stand for; `highlight` is the number of a bar to mark; `sharey`
+    draws all charts on one scale.
     """
-    figure, axes = grid(len(values), 4.2, 2.9)
+    figure, axes = grid(len(values), 4.2, 2.9, sharey=sharey)
     listed = []
     for axis, (title, heights) in zip(axes, values.items(), strict=True):
         heights = torch.as_tensor(heights).detach().cpu().flatten().tolist()
