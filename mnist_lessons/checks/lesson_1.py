@@ -212,7 +212,8 @@ def _examine_item(
          "comes before you subtract?"),
         ((raw - mean) / std / 255, "Divide by 255 first: mean and deviation belong to "
          "pixels from 0 to 1."),
-        (raw / 255 / std - mean, "Subtract the mean before you divide by the deviation."),
+        (raw / 255 / std - mean, "Subtract the mean before you divide by the "
+         "deviation."),
         (raw / 255 - mean / std, "Brackets: the division comes before the subtraction "
          "here."),
         ((raw / 255 - mean) * std, "Divide by the deviation; do not multiply."),
@@ -244,7 +245,7 @@ def _examine_item(
 
 @exercise
 def nearest_neighbour(function: Any) -> str:
-    """Check a function: images (n, 784), memory (m, 784), labels (m,) -> labels (n,)."""
+    """Check a function: images, memory, labels -> the labels of the nearest ones."""
     generator = fresh()
     count = 12
     images = torch.rand(count, 784, generator=generator)

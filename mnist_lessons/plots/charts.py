@@ -91,12 +91,21 @@ def curves(
 
 
 @picture.in_one_style
-def histograms(values: Mapping[str, Tensor], xlabel: str) -> Picture:
+def histograms(
+    values: Mapping[str, Tensor],
+    xlabel: str,
+    *,
+    height: float = 0.48,
+    xlim: tuple[float, float] | None = None,
+    marks: Mapping[str, float] | None = None,
+) -> Picture:
     """Draw how often each value occurs, for several groups by name, below each other.
 
     They share both axes, so that one sees how far they overlap; a line marks the mean.
+    Each is `height` inches high. `marks` are positions to point out, by the word to
+    write above each.
     """
-    figure, axes = grid(len(values), 6.8, 0.48, columns=1, sharex=True, sharey=True)
+    figure, axes = grid(len(values), 6.8, height, columns=1, sharex=True, sharey=True)
     low = min(float(group.min()) for group in values.values())
     high = max(float(group.max()) for group in values.values())
     listed = []
@@ -109,7 +118,13 @@ def histograms(values: Mapping[str, Tensor], xlabel: str) -> Picture:
         axis.set_ylabel(name, rotation=0, ha="right", va="center")
         ends = group.quantile(torch.tensor([0.05, 0.95])).tolist()
         listed.append(f"{name} {ends[0]:.3g} to {ends[1]:.3g}, mean {middle:.3g}")
-    axes[-1].set_xlabel(xlabel)
+        for place in (marks or {}).values():
+            axis.axvline(place, color=BLACK, linestyle=":")
+    above = axes[0].get_xaxis_transform()  # x in the chart's units, y from 0 to 1
+    for word, place in (marks or {}).items():
+        axes[0].text(place, 1.04, word, transform=above, ha="center", va="bottom")
+        listed.append(f"{word} marks {place:g}")
+    axes[-1].set(xlabel=xlabel, xlim=xlim)
     return Picture(
         figure,
         f"Histograms of {xlabel} for {len(values)} groups. Nine tenths of each lie "
@@ -413,7 +428,7 @@ def ladder(rungs: Sequence[Rung]) -> Picture:
     If all rungs have it, the time for an answer is drawn, too.
     """
     panels = {
-        "numbers it learned": [float(max(rung.parameters, 1)) for rung in rungs],
+        "numbers it keeps": [float(max(rung.parameters, 1)) for rung in rungs],
         "seconds to train": [max(rung.seconds, 0.001) for rung in rungs],
     }
     waits = [rung.wait for rung in rungs if rung.wait is not None]
