@@ -24,6 +24,62 @@ def box_centre(image):
     return [float(x.min() + x.max()) / 2 for x in (rows, columns)]
 
 
+class Standardised(torch.utils.data.Dataset):
+    """The right answer to lesson 1's exercise; `item(images, ...)` makes wrong ones."""
+
+    def __init__(self, images, labels, mean, std, item=None, length=None):
+        self.images, self.labels, self.mean, self.std = images, labels, mean, std
+        self.item, self.length = item, length
+
+    def __len__(self):
+        return self.length(self.images) if self.length else len(self.images)
+
+    def __getitem__(self, i):
+        image = (self.images[i] / 255 - self.mean) / self.std
+        image = image.unsqueeze(0)
+        if self.item:
+            return self.item(self, i, image, int(self.labels[i]))
+        return image, self.labels[i]
+
+    def first(self):
+        return ((self.images[0] / 255 - self.mean) / self.std).unsqueeze(0)
+
+
+def items(item=None, length=None):
+    return lambda *given: Standardised(*given, item, length)
+
+
+def pixels(change):
+    """Return a data set whose images are changed from the file's: (1, 28, 28)."""
+    return items(lambda s, i, _, y: (change(s, s.images[i].float().unsqueeze(0)), y))
+
+
+def stops_before_the_end(s, i, x, y):
+    if i == len(s.images) - 1:
+        raise IndexError("too far")
+    return x, y
+
+
+def nearest_label(images, memory, labels, distance=None):
+    distance = distance or torch.cdist
+    return labels[distance(images, memory).argmin(dim=1)]
+
+
+def one_by_one(images, memory, labels):
+    found = []
+    for image in images:
+        found.append(labels[((memory - image) ** 2).sum(dim=1).argmin()])
+    return torch.stack(found)
+
+
+def squared_lengths(images, memory):
+    return ((images.unsqueeze(1) - memory) ** 2).sum(dim=2)
+
+
+def nearest_to(measure):
+    return lambda x, m, y: nearest_label(x, m, y, measure)
+
+
 def dropped(values, p, scale=None, mask=None):
     """Drop by a mask of a smaller shape, or scale by another factor: usual mistakes."""
     kept = torch.rand(mask or values.shape) > p
@@ -92,7 +148,20 @@ def farthest_from_0(image):
 RIGHT = {
     "centre_of_mass": [centre, lambda i: torch.stack(centre(i)).reshape(1, 2)],
     "divided_twice": ["C", " c ", "(C)"],
-    "nearest_neighbour": [0.9, torch.tensor(0.95), np.array([0.91]), np.float32(0.91)],
+    "which_stops": ["B", " b."],
+    "dataset": [
+        Standardised,
+        items(lambda s, i, x, y: (x, y)),
+        items(lambda s, i, x, y: [x, np.int64(y).item()]),
+        pixels(lambda s, x: x.div(255).sub(s.mean).div(s.std)),
+    ],
+    "nearest_neighbour": [
+        nearest_label,
+        one_by_one,
+        nearest_to(squared_lengths),
+        lambda x, m, y: y[torch.cdist(m, x).argmin(dim=0)],
+        lambda x, m, y: y[torch.cdist(x, m).min(dim=1).indices].float(),
+    ],
     "softmax": [lambda z: z.softmax(dim=1), lambda z: z.double().softmax(dim=1)],
     "learning_rate": [0.9135, 0.9051],
     "forgot_zero_grad": ["B"],
@@ -147,15 +216,61 @@ WRONG = {
         "letters A, B, C, D": "E",
         "letter in quotes": 3,
     },
+    "which_stops": {
+        "one picture": "A",
+        "10 over 1": "C",
+        "line of the rule": "D",
+        "letters A, B, C, D": "E",
+        "letter in quotes": 2,
+    },
+    "dataset": {
+        "size of one digit": items(length=lambda x: x.shape[1]),
+        "for a data set of": items(length=lambda x: len(x) - 1),
+        "An item is a pair": items(lambda s, i, x, y: x),
+        "image comes first": items(lambda s, i, x, y: (y, x)),
+        "comes first": items(lambda s, i, x, y: (s.labels[i], x)),
+        "holds all digits": items(lambda s, i, x, y: (s.images / 255, y)),
+        "channel is missing": items(lambda s, i, x, y: (x[0], y)),
+        "not (1, 28, 28)": items(lambda s, i, x, y: (x.permute(1, 2, 0), y)),
+        "(1, 1, 28, 28)": items(lambda s, i, x, y: (x.unsqueeze(0), y)),
+        "several numbers": items(lambda s, i, x, y: (x, s.labels)),
+        "whole number": items(lambda s, i, x, y: (x, float(y))),
+        "still go from 0 to 255": pixels(lambda s, x: x),
+        "not standardised yet": pixels(lambda s, x: x / 255),
+        "comes before you subtract": pixels(lambda s, x: (x - s.mean) / s.std),
+        "Divide by 255 first": pixels(lambda s, x: (x - s.mean) / s.std / 255),
+        "before you divide": pixels(lambda s, x: x / 255 / s.std - s.mean),
+        "Brackets": pixels(lambda s, x: x / 255 - s.mean / s.std),
+        "do not multiply": pixels(lambda s, x: (x / 255 - s.mean) * s.std),
+        "changed places": pixels(lambda s, x: (x / 255 - s.std) / s.mean),
+        "not with (0.5, 0.5)": pixels(lambda s, x: (x / 255 - 0.5) / 0.5),
+        "(pixels / 255 - mean) / std": pixels(lambda s, x: x / 254 - s.mean),
+        "Which one was asked for": items(lambda s, i, x, y: (s.first(), y)),
+        "float32": items(lambda s, i, x, y: (x.double(), y)),
+        "has the label": items(lambda s, i, x, y: (x, (y + 1) % 10)),
+        "depend on i alone": items(lambda s, i, x, y: (x, y - (y == 1_999))),
+        "Python says: IndexError": items(stops_before_the_end),
+        "does it return": items(lambda s, i, x, y: None),
+        "Your function stopped": lambda images: images,
+        "the function itself": 3,
+    },
     "nearest_neighbour": {
-        "88.20%": 0.882,
-        "not 90 %": 0.8999,
-        "a fraction": 91.0,
-        "not the number of stored digits": 2000,
-        "among themselves": 1.0,
-        "not a number": math.nan,
-        "one number": "91 %",
-        "returns: one number": True,
+        "positions in the memory": lambda x, m, y: torch.cdist(x, m).argmin(dim=1),
+        "These are distances": lambda x, m, y: torch.cdist(x, m).amin(dim=1),
+        "squared distances": lambda x, m, y: squared_lengths(x, m).amin(dim=1),
+        "farthest": nearest_to(lambda x, m: -torch.cdist(x, m)),
+        "Square them first": nearest_to(lambda x, m: torch.cdist(x, m, p=1)),
+        "Squares cannot": nearest_to(lambda x, m: (x.unsqueeze(1) - m).sum(dim=2)),
+        "brightest": nearest_to(lambda x, m: -x @ m.T),
+        "for each stored digit": lambda x, m, y: y[torch.cdist(m, x).argmin(dim=1)],
+        "has the shape (12, 1)": lambda x, m, y: nearest_label(x, m, y).unsqueeze(1),
+        "two things": lambda x, m, y: torch.cdist(x, m).min(dim=1),
+        "one tensor": lambda x, m, y: nearest_label(x, m, y).tolist(),
+        "0 of 12 images": lambda x, m, y: (nearest_label(x, m, y) + 1) % 10,
+        "changes the tensor": lambda x, m, y: nearest_label(x, m.mul_(2), y),
+        "does it return": lambda x, m, y: None,
+        "Your function stopped": lambda x, m, y: y[(x - m).argmin(dim=1)],
+        "the function itself": 0.91,
     },
     "softmax": {
         "rows do not sum to 1. Divide": lambda z: z.exp(),
@@ -341,7 +456,10 @@ def test_a_check_never_raises_and_never_praises_nonsense(name, capsys):
         assert repr(verdict)
 
 
-@pytest.mark.parametrize("name", ["centre_of_mass", "softmax", "dropout", "max_pool"])
+FRESH = ["centre_of_mass", "dataset", "nearest_neighbour", "softmax", "dropout"]
+
+
+@pytest.mark.parametrize("name", [*FRESH, "max_pool"])
 def test_input_is_fresh_each_time_and_never_changes_the_verdict(name):
     seen, before = [], torch.get_rng_state()
     for _ in range(2):

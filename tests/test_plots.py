@@ -206,6 +206,20 @@ def test_histograms_share_their_axes_and_mark_the_means():
     assert [axis.get_ylabel() for axis in (first, second)] == ["0", "1"]
     assert first.lines[0].get_xdata()[0] == 50
     assert sum(bar.get_height() for bar in first.patches) == 101
+    look = {"height": 0.9, "xlim": (-10, 110), "marks": {"half": 50.5}}
+    picture = plots.histograms({"0": torch.arange(101.0)}, "ink", **look)
+    (axis,) = picture.figure.axes
+    assert (axis.get_xlim(), axis.texts[0].get_text()) == ((-10, 110), "half")
+    assert [line.get_xdata()[0] for line in axis.lines] == [50, 50.5]
+    assert picture.figure.get_size_inches()[1] == pytest.approx(0.9)
+    assert "half marks 50.5" in picture.alt
+
+
+def test_bars_can_share_one_scale():
+    for share in (True, False):
+        picture = plots.bars({"a": [0.1], "b": [0.4]}, sharey=share)
+        first, second = picture.figure.axes
+        assert (first.get_ylim() == second.get_ylim()) == share
 
 
 def test_broadcasting_shows_every_number_and_frames_the_nearest():

@@ -9,8 +9,10 @@ notebook always runs to its end.
 from mnist_lessons.checks.asking import NOT_TRIED
 from mnist_lessons.checks.lesson_1 import (
     centre_of_mass,
+    dataset,
     divided_twice,
     nearest_neighbour,
+    which_stops,
 )
 from mnist_lessons.checks.lesson_2 import forgot_zero_grad, learning_rate, softmax
 from mnist_lessons.checks.lesson_3 import dropout, small_network, which_dropout

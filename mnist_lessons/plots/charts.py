@@ -26,13 +26,15 @@ def bars(
     *,
     highlight: int | None = None,
     xlabel: str = "digit",
+    sharey: bool = False,
 ) -> Picture:
     """Draw one bar chart for each set of values, by its title, side by side.
 
     `names` stand below the bars, the numbers from 0 where nothing is given; `xlabel`
-    says what the bars stand for; `highlight` is the number of a bar to mark.
+    says what the bars stand for; `highlight` is the number of a bar to mark; `sharey`
+    draws all charts on one scale.
     """
-    figure, axes = grid(len(values), 4.2, 2.9)
+    figure, axes = grid(len(values), 4.2, 2.9, sharey=sharey)
     listed = []
     for axis, (title, heights) in zip(axes, values.items(), strict=True):
         heights = torch.as_tensor(heights).detach().cpu().flatten().tolist()
@@ -89,12 +91,21 @@ def curves(
 
 
 @picture.in_one_style
-def histograms(values: Mapping[str, Tensor], xlabel: str) -> Picture:
+def histograms(
+    values: Mapping[str, Tensor],
+    xlabel: str,
+    *,
+    height: float = 0.48,
+    xlim: tuple[float, float] | None = None,
+    marks: Mapping[str, float] | None = None,
+) -> Picture:
     """Draw how often each value occurs, for several groups by name, below each other.
 
     They share both axes, so that one sees how far they overlap; a line marks the mean.
+    Each is `height` inches high. `marks` are positions to point out, by the word to
+    write above each.
     """
-    figure, axes = grid(len(values), 6.8, 0.48, columns=1, sharex=True, sharey=True)
+    figure, axes = grid(len(values), 6.8, height, columns=1, sharex=True, sharey=True)
     low = min(float(group.min()) for group in values.values())
     high = max(float(group.max()) for group in values.values())
     listed = []
@@ -107,7 +118,13 @@ def histograms(values: Mapping[str, Tensor], xlabel: str) -> Picture:
         axis.set_ylabel(name, rotation=0, ha="right", va="center")
         ends = group.quantile(torch.tensor([0.05, 0.95])).tolist()
         listed.append(f"{name} {ends[0]:.3g} to {ends[1]:.3g}, mean {middle:.3g}")
-    axes[-1].set_xlabel(xlabel)
+        for place in (marks or {}).values():
+            axis.axvline(place, color=BLACK, linestyle=":")
+    above = axes[0].get_xaxis_transform()  # x in the chart's units, y from 0 to 1
+    for word, place in (marks or {}).items():
+        axes[0].text(place, 1.04, word, transform=above, ha="center", va="bottom")
+        listed.append(f"{word} marks {place:g}")
+    axes[-1].set(xlabel=xlabel, xlim=xlim)
     return Picture(
         figure,
         f"Histograms of {xlabel} for {len(values)} groups. Nine tenths of each lie "
@@ -415,7 +432,7 @@ def ladder(rungs: Sequence[Rung]) -> Picture:
     If all rungs have it, the time for an answer is drawn, too.
     """
     panels = {
-        "numbers it learned": [float(max(rung.parameters, 1)) for rung in rungs],
+        "numbers it keeps": [float(max(rung.parameters, 1)) for rung in rungs],
         "seconds to train": [max(rung.seconds, 0.001) for rung in rungs],
     }
     waits = [rung.wait for rung in rungs if rung.wait is not None]
