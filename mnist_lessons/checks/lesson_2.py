@@ -1,6 +1,5 @@
 """The checks of lesson 2."""
 
-import contextlib
 import functools
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -18,17 +17,12 @@ from mnist_lessons.training import fit
 Batches = list[tuple[Tensor, Tensor]]
 
 
-@contextlib.contextmanager
-def _dots_are_blanks() -> Any:
-    """Where Python stumbles over three dots, a blank was left."""
-    try:
-        yield
-    except NotYetError as error:
-        if "llipsis" in str(error):
-            raise NotYetError(
-                "One blank is filled, another still has its three dots."
-            ) from error
-        raise
+def _no_dots_left(error: NotYetError) -> None:
+    """Where Python stumbles over three dots, say that a blank was left."""
+    require(
+        "llipsis" not in str(error),
+        "One blank is filled, another still has its three dots.",
+    )
 
 
 class _Some(NamedTuple):
@@ -84,6 +78,7 @@ def softmax(function: Any) -> str:
     try:
         result = asking.call(function, logits)
     except asking.NotYetError as error:
+        _no_dots_left(error)
         require(
             "must match the size" not in str(error),
             "A sum or maximum over dim=1 loses that dimension, and its 6 numbers no "
@@ -297,7 +292,7 @@ def _why_wrong(given: _Step, logits: Tensor, result: tuple[Tensor, Tensor]) -> N
         "pixel that is always 1: what does the formula say then, class by class?",
     )
     require(
-        not bias_right, "The biases are right. The weights are not: see the formula."
+        not bias_right, "The biases are right, the weights are not: see the formula."
     )
     raise NotYetError(
         "This is not PyTorch's step. The error of a digit is p - truth, ten numbers; "
@@ -428,7 +423,7 @@ def _loop(letters: str) -> tuple[nn.Linear, float, float]:
         for images, labels in _some_digits().batches:
             names |= {"images": images, "labels": labels}
             exec(code, names)
-            losses.append(float(names.get("loss", 0.0)))
+            losses.append(torch.as_tensor(names.get("loss", 0.0)).item())
     return names["model"], losses[0], losses[-1]
 
 
@@ -456,10 +451,13 @@ def train(function: Any) -> str:
         sgd = torch.optim.SGD
         return trained(lambda model: fit(model, loader, optimizer=sgd, **run))[1]
 
-    with _dots_are_blanks():
+    try:
         _, result = trained(
             lambda m: asking.call(function, m, list(some.batches), 3, 0.05)
         )
+    except NotYetError as error:
+        _no_dots_left(error)
+        raise
     right = by_fit()
     if _close(result, right):
         logits = some.images.flatten(1) @ result[0].T + result[1]
@@ -519,5 +517,5 @@ shape_error = asking.choice(
     B="Images that were not flattened would have rows of 28 numbers. How long are the "
     "rows of mat1 here?",
     C="mat1 is 128x784: 128 rows, one for each image of the batch, as it should be.",
-    D="A layer with 784 outputs would show 784 as the last number of mat2.",
+    D="With 784 outputs mat2 would end in 784.",
 )
