@@ -1,14 +1,17 @@
 """Every check with its right answer, the usual wrong ones, and sheer nonsense."""
 
 import math
+import re
 
 import numpy as np
 import optuna
 import pytest
 import torch
 import torch.nn.functional as F
+from torch.optim import SGD
 
 from mnist_lessons import LinearModel, checks, evaluate, fit
+from mnist_lessons.checks import lesson_2
 
 ALL = {name: check for name, check in vars(checks).items() if callable(check)}
 
@@ -145,6 +148,56 @@ def farthest_from_0(image):
     return torch.where(largest > -smallest, largest, smallest)
 
 
+def step(weights, bias, images, labels, lr, truth=1, softmax=lambda z: z.softmax(1)):
+    """Take the step that lesson 2 asks for, or with a part of it changed."""
+    errors = softmax(images @ weights.T + bias) - truth * F.one_hot(labels, 10)
+    gradient = errors.T @ images / len(images)
+    return weights - lr * gradient, bias - lr * errors.mean(dim=0)
+
+
+def by_autograd(weights, bias, images, labels, lr):
+    w, b = weights.clone().requires_grad_(), bias.clone().requires_grad_()
+    F.cross_entropy(images @ w.T + b, labels).backward()
+    return weights - lr * w.grad, bias - lr * b.grad
+
+
+def step_by_class(weights, bias, images, labels, lr):
+    p = F.linear(images, weights, bias).softmax(dim=1)
+    new_weights, new_bias = weights.clone(), bias.clone()
+    for k in range(10):
+        error = p[:, k] - (labels == k).to(p.dtype)
+        new_weights[k] -= lr * (error[:, None] * images).mean(dim=0)
+        new_bias[k] -= lr * error.mean()
+    return [new_weights, new_bias]
+
+
+def moved(weights, bias, after):
+    """Return new weights, and the bias moved from 0 as far as it was in `after`."""
+    return after[0], bias + after[1]
+
+
+ONCE = "forward zero backward step"
+
+
+def train_by(order):
+    """Return a training loop whose lines come in this order."""
+
+    def train(model, loader, epochs, lr):
+        optimizer = SGD(model.parameters(), lr=lr)
+        for _ in range(epochs):
+            for batch in loader:
+                for line in order.split():
+                    if line == "forward":
+                        loss = model.training_step(batch)
+                    elif line == "backward":
+                        loss.backward()
+                    else:
+                        (optimizer.step if line == "step" else optimizer.zero_grad)()
+        return loss
+
+    return train
+
+
 RIGHT = {
     "centre_of_mass": [centre, lambda i: torch.stack(centre(i)).reshape(1, 2)],
     "divided_twice": ["C", " c ", "(C)"],
@@ -163,8 +216,14 @@ RIGHT = {
         lambda x, m, y: y[torch.cdist(x, m).min(dim=1).indices].float(),
     ],
     "softmax": [lambda z: z.softmax(dim=1), lambda z: z.double().softmax(dim=1)],
-    "learning_rate": [0.9135, 0.9051],
-    "forgot_zero_grad": ["B"],
+    "step": [step, by_autograd, step_by_class],
+    "loop_order": ["FBDGA", "dfbga", "F, D, B, G, A", list("FBGAD"), "FBCDGEA"],
+    "train": [
+        train_by(ONCE),
+        train_by("forward zero backward step zero"),
+        lambda m, b, n, lr: fit(m, b, epochs=n, lr=lr, optimizer=SGD, progress=False),
+    ],
+    "shape_error": ["A", "a", "A."],
     "dropout": [
         dropped,
         lambda v, p: F.dropout(v, p).double(),
@@ -278,6 +337,7 @@ WRONG = {
         "whole batch": lambda z: z.exp() / z.exp().sum(),
         "negative": lambda z: z / z.sum(dim=1, keepdim=True),
         "logarithms": lambda z: z.log_softmax(dim=1),
+        "three dots": lambda z: ... / z.sum(dim=1, keepdim=True),
         "differs from softmax": lambda z: z.sigmoid(),
         "the ratios": lambda z: (z / 2).softmax(dim=1),
         "keepdim=True": lambda z: z.exp() / z.exp().sum(dim=1),
@@ -291,14 +351,75 @@ WRONG = {
         "gradient cannot flow": lambda z: z.softmax(dim=1).detach(),
         "changes the tensor": lambda z: z.sub_(z.amax()).softmax(dim=1),
     },
-    "learning_rate": {
-        "66.50%": 0.665,
-        "90.49%": 0.9049,
-        "the learning rate itself?": 1,
-        "not the learning rate": 3,
-        "5.0%: either": 0.05,
+    "step": {
+        "goes uphill": lambda w, b, x, y, lr: step(w, b, x, y, -lr),
+        "yours is a sum": lambda w, b, x, y, lr: step(w, b, x, y, lr * len(x)),
+        "Ten times too short": lambda w, b, x, y, lr: step(w, b, x, y, lr / 10),
+        "truth is missing": lambda *given: step(*given, truth=0),
+        "Which function makes": lambda *given: step(*given, softmax=lambda z: z),
+        "wrong dimension": lambda *given: step(*given, softmax=lambda z: z.softmax(0)),
+        "lack the bias": lambda w, b, x, y, lr: moved(w, b, step(w, 0 * b, x, y, lr)),
+        "Where is the learning rate": lambda w, b, x, y, lr: step(w, b, x, y, 1.0),
+        "how far to go": lambda w, b, *rest: [
+            old - new for old, new in zip((w, b), step(w, b, *rest), strict=True)
+        ],
+        "biases never move": lambda w, b, *rest: (step(w, b, *rest)[0], b),
+        "the biases are not": lambda w, b, x, y, lr: (
+            step(w, b, x, y, lr)[0],
+            step(w, b, x, y, lr * len(x))[1],
+        ),
+        "biases are right, the weights are not": lambda w, b, *rest: (
+            w * 2,
+            step(w, b, *rest)[1],
+        ),
+        "no step was taken": lambda w, b, *rest: (w.clone(), b.clone()),
+        "Return two tensors": lambda *given: step(*given)[0],
+        "shape (784, 10)": lambda *given: (step(*given)[0].T, step(*given)[1]),
+        "keep theirs": lambda *given: (step(*given)[0], step(*given)[1].sum()),
+        "has to be turned": lambda w, b, x, y, lr: (
+            w - lr * x.T @ (x @ w.T + b).softmax(1),
+            b,
+        ),
+        "the tensor that it is given": lambda w, b, x, y, lr: (
+            w.sub_(lr),
+            step(w, b, x, y, lr)[1],
+        ),
+        "not PyTorch's step": lambda w, b, x, y, lr: (w + 1, b + 1),
     },
-    "forgot_zero_grad": {"slowly": "A", "never changed": "C", "nothing is wrong": "D"},
+    "loop_order": {
+        "`logits` that no line": "BFDGA",
+        "`loss` that no line": "FGBDA",
+        "a plain number, which": "FBEDGA",
+        "Line H builds": "FBDGAH",
+        "which line changes weights": "FBDG",
+        "although there is a step": "FBGDA",
+        "pile up in": "FBGA",
+        "of the batch before": "FBADG",
+        "line C applies": "FCBDGA",
+        "wants logits": "FCBGA",
+        "are left in": "FBAG",
+        "no line X": "FBDGX",
+        "needed twice": "FBDGAA",
+        "as one string": 5,
+        "No letters": " ",
+    },
+    "train": {
+        "Are all blanks filled": train_by("forward zero backward"),
+        "when the optimizer takes": train_by("forward backward zero step"),
+        "One epoch was trained": lambda m, b, n, lr: train_by(ONCE)(m, b, 1, lr),
+        "Only the first batch": lambda m, b, n, lr: train_by(ONCE)(m, b[:1], n, lr),
+        "Only one step": lambda m, b, n, lr: train_by(ONCE)(m, b[:1], 1, lr),
+        "always 0.03": lambda m, b, n, lr: train_by(ONCE)(m, b, n, 0.03),
+        "pile up": train_by("forward backward step"),
+        "not to where PyTorch's": lambda m, b, n, lr: train_by(ONCE)(m, b, n, lr / 2),
+        "still has its three dots": lambda m, b, n, lr: (...).backward(),
+        "does it return": lambda m, b, n, lr: train_by(ONCE)(m, b, n, lr) and None,
+    },
+    "shape_error": {
+        "How long are the rows": "B",
+        "one for each image": "C",
+        "would end in 784": "D",
+    },
     "dropout": {
         "No value was set": lambda v, p: v * 1,
         "Every value": lambda v, p: v * 0,
@@ -456,10 +577,10 @@ def test_a_check_never_raises_and_never_praises_nonsense(name, capsys):
         assert repr(verdict)
 
 
-FRESH = ["centre_of_mass", "dataset", "nearest_neighbour", "softmax", "dropout"]
+FRESH = ["centre_of_mass", "dataset", "nearest_neighbour", "softmax", "step"]
 
 
-@pytest.mark.parametrize("name", [*FRESH, "max_pool"])
+@pytest.mark.parametrize("name", [*FRESH, "dropout", "max_pool"])
 def test_input_is_fresh_each_time_and_never_changes_the_verdict(name):
     seen, before = [], torch.get_rng_state()
     for _ in range(2):
@@ -470,6 +591,23 @@ def test_input_is_fresh_each_time_and_never_changes_the_verdict(name):
         assert ALL[name](RIGHT[name][0]).status == "right"
         for hint, answer in WRONG[name].items():
             assert hint in ALL[name](answer).message
+
+
+def test_checks_that_train_do_without_the_digits(monkeypatch, tmp_path):
+    monkeypatch.setenv("MNIST_LESSONS_DATA", str(tmp_path))
+    for stored in (lesson_2._some_digits, lesson_2._after_loop):
+        stored.cache_clear()
+    for name in ("step", "loop_order", "train"):
+        assert ALL[name](RIGHT[name][0]).status == "right"
+    for stored in (lesson_2._some_digits, lesson_2._after_loop):
+        stored.cache_clear()
+
+
+def test_what_a_learner_wrote_reads_real_digits():
+    for name, least in (("step", 60), ("train", 60)):
+        praise = ALL[name](RIGHT[name][0]).message
+        reached = re.findall(r"(\d+) % of 400", praise)
+        assert int(reached[-1]) > least, praise
 
 
 def test_the_stop_button_still_works():

@@ -153,6 +153,7 @@ def test_a_picture_is_a_png_with_alt_text_and_one_plain_sentence(name):
 
 def test_every_drawing_function_is_tested_here():
     drawing = {name for name, what in vars(plots).items() if inspect.isfunction(what)}
+    drawing -= {"rung", "first_rungs"}  # which measure what `ladder` draws
     assert set(EVERY) == set(ALT) == drawing | {"trials", "importances", "parallel"}
 
 
@@ -529,3 +530,32 @@ def test_few_sizes_stand_evenly_and_many_numbers_as_they_were_drawn():
         place, written = pictures._scale(values, log)
         assert written == pytest.approx(ticks)
         assert [place(value) for value in ticks] == pytest.approx(places)
+
+
+def test_rungs_score_answers_and_time_them(some):
+    loader = some(600)
+    labels = loader.dataset.labels
+    known = plots.rung("oracle", lambda images: labels.clone(), loader, 3, 0.5)
+    assert (known.name, known.parameters, known.seconds) == ("oracle", 3, 0.5)
+    assert known.score.correct == known.score.count == 600
+    assert 0 < known.wait < 0.01
+
+
+def test_the_models_of_lesson_1_are_measured_anew(some):
+    train, valid = some(600), some(300, start=600)
+    ink, mean, stored = plots.first_rungs(train, valid)
+    x, y = train.dataset.images.flatten(1), train.dataset.labels
+    new, true = valid.dataset.images.flatten(1), valid.dataset.labels
+    means = torch.stack([x[y == k].mean(dim=0) for k in range(10)])
+    inks, new_ink = means.mean(dim=1, keepdim=True), new.mean(dim=1, keepdim=True)
+    expected = [
+        torch.cdist(new_ink, inks).argmin(dim=1),
+        torch.cdist(new, means).argmin(dim=1),
+        y[torch.cdist(new, x).argmin(dim=1)],
+    ]
+    for rung, answers in zip((ink, mean, stored), expected, strict=True):
+        assert abs(rung.score.correct - int((answers == true).sum())) <= 1  # rounding
+        assert rung.wait > 0
+    assert [rung.parameters for rung in (ink, mean, stored)] == [10, 7_840, 470_400]
+    assert stored.name == "600 stored"
+    assert stored.score.accuracy > mean.score.accuracy > ink.score.accuracy
