@@ -163,7 +163,7 @@ def broadcasting(column: Tensor, row: Tensor, names: Sequence[str]) -> Picture:
             picture.centred(axis, x + 0.5, y + 0.5, f"{value:.0f}", color=shade, size=9)
         axis.text(1.01, 0.5, sign, transform=axis.transAxes, va="center", size=14)
     for y, x in enumerate(result.abs().argmin(dim=1).tolist()):
-        box = {"fill": False, "edgecolor": ORANGE, "linewidth": 2}
+        box: dict[str, Any] = {"fill": False, "edgecolor": ORANGE, "linewidth": 2}
         axes[2].add_patch(Rectangle((x + 0.08, y + 0.08), 0.84, 0.84, **box))
     nearest = ", ".join(map(str, result.abs().argmin(dim=1).tolist()))
     return Picture(
