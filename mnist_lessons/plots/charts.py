@@ -148,6 +148,7 @@ def broadcasting(column: Tensor, row: Tensor, names: Sequence[str]) -> Picture:
     axes = figure.subplots(1, 3, width_ratios=sides)
     signs = ["\N{MINUS SIGN}", "=", ""]
     tables = [column, row.expand_as(result), result]
+    form = ".0f" if all(bool((t == t.round()).all()) for t in tables) else ".1f"
     for axis, name, shape, sign, table in zip(
         axes, names, shapes, signs, tables, strict=True
     ):
@@ -160,7 +161,9 @@ def broadcasting(column: Tensor, row: Tensor, names: Sequence[str]) -> Picture:
                 table is tables[1] and y > 0
             )  # no such row: the first is used again
             shade = GREY if copied else BLACK
-            picture.centred(axis, x + 0.5, y + 0.5, f"{value:.0f}", color=shade, size=9)
+            picture.centred(
+                axis, x + 0.5, y + 0.5, f"{value:{form}}", color=shade, size=9
+            )
         axis.text(1.01, 0.5, sign, transform=axis.transAxes, va="center", size=14)
     for y, x in enumerate(result.abs().argmin(dim=1).tolist()):
         box: dict[str, Any] = {"fill": False, "edgecolor": ORANGE, "linewidth": 2}
