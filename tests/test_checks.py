@@ -161,7 +161,6 @@ RIGHT = {
         train_by("forward zero backward step zero"),
         lambda m, b, n, lr: fit(m, b, epochs=n, lr=lr, optimizer=SGD, progress=False),
     ],
-    "shape_error": ["A", "a", "A."],
     "dropout": [
         dropped,
         lambda v, p: F.dropout(v, p).double(),
@@ -314,11 +313,6 @@ WRONG = {
         "not to where PyTorch's": lambda m, b, n, lr: train_by(ONCE)(m, b, n, lr / 2),
         "still has its three dots": lambda m, b, n, lr: (...).backward(),
         "does it return": lambda m, b, n, lr: train_by(ONCE)(m, b, n, lr) and None,
-    },
-    "shape_error": {
-        "How long are the rows": "B",
-        "one for each image": "C",
-        "would end in 784": "D",
     },
     "dropout": {
         "No value was set": lambda v, p: v * 1,

@@ -277,8 +277,8 @@ def _why_wrong(given: _Step, logits: Tensor, result: tuple[Tensor, Tensor]) -> N
         ),
         (
             given.after((0.1 * logits).softmax(dim=1) - truth),
-            "You multiply the logits by 0.1, as the lesson did with those of the means. "
-            "A step takes the weights as they are.",
+            "You multiply the logits by 0.1, as the lesson did with those of the "
+            "means. A step takes the weights as they are.",
         ),
         (
             given.after(all_rows),
@@ -524,15 +524,3 @@ def _piled_up(model: Any, batches: Batches) -> None:
         for batch in batches:
             model.training_step(batch).backward()
             optimizer.step()
-
-
-shape_error = asking.choice(
-    "Check the letter of what stopped with (128x784 and 28x10).",
-    "A",
-    "The second shape is the layer's own, from 28 numbers to 10 classes, while each of "
-    "the 128 rows brings 784. Whoever reads the two shapes rarely needs to guess.",
-    B="Images that were not flattened would have rows of 28 numbers. How long are the "
-    "rows of mat1 here?",
-    C="mat1 is 128x784: 128 rows, one for each image of the batch, as it should be.",
-    D="With 784 outputs mat2 would end in 784.",
-)
