@@ -171,6 +171,13 @@ def step_by_class(weights, bias, images, labels, lr):
     return [new_weights, new_bias]
 
 
+def all_columns(weights, bias, images, labels, lr):
+    errors = (images @ weights.T + bias).softmax(1)
+    errors[:, labels] -= 1
+    gradient = errors.T @ images / len(images)
+    return weights - lr * gradient, bias - lr * errors.mean(dim=0)
+
+
 def moved(weights, bias, after):
     """Return new weights, and the bias moved from 0 as far as it was in `after`."""
     return after[0], bias + after[1]
@@ -223,7 +230,6 @@ RIGHT = {
         train_by("forward zero backward step zero"),
         lambda m, b, n, lr: fit(m, b, epochs=n, lr=lr, optimizer=SGD, progress=False),
     ],
-    "shape_error": ["A", "a", "A."],
     "dropout": [
         dropped,
         lambda v, p: F.dropout(v, p).double(),
@@ -358,6 +364,14 @@ WRONG = {
         "truth is missing": lambda *given: step(*given, truth=0),
         "Which function makes": lambda *given: step(*given, softmax=lambda z: z),
         "wrong dimension": lambda *given: step(*given, softmax=lambda z: z.softmax(0)),
+        "the labels one": lambda w, b, x, y, lr: (
+            w - lr * ((x @ w.T + b).softmax(1) - y).T @ x,
+            b,
+        ),
+        "logits by 0.1": lambda *given: step(
+            *given, softmax=lambda z: (0.1 * z).softmax(1)
+        ),
+        "columns of all labels": all_columns,
         "lack the bias": lambda w, b, x, y, lr: moved(w, b, step(w, 0 * b, x, y, lr)),
         "Where is the learning rate": lambda w, b, x, y, lr: step(w, b, x, y, 1.0),
         "how far to go": lambda w, b, *rest: [
@@ -395,8 +409,8 @@ WRONG = {
         "although there is a step": "FBGDA",
         "pile up in": "FBGA",
         "of the batch before": "FBADG",
-        "line C applies": "FCBDGA",
-        "wants logits": "FCBGA",
+        "line C puts them": "FCBDGA",
+        "own answers for the truth": "FCBGA",
         "are left in": "FBAG",
         "no line X": "FBDGX",
         "needed twice": "FBDGAA",
@@ -414,11 +428,6 @@ WRONG = {
         "not to where PyTorch's": lambda m, b, n, lr: train_by(ONCE)(m, b, n, lr / 2),
         "still has its three dots": lambda m, b, n, lr: (...).backward(),
         "does it return": lambda m, b, n, lr: train_by(ONCE)(m, b, n, lr) and None,
-    },
-    "shape_error": {
-        "How long are the rows": "B",
-        "one for each image": "C",
-        "would end in 784": "D",
     },
     "dropout": {
         "No value was set": lambda v, p: v * 1,

@@ -16,7 +16,6 @@ from mnist_lessons.checks.lesson_1 import (
 )
 from mnist_lessons.checks.lesson_2 import (
     loop_order,
-    shape_error,
     softmax,
     step,
     train,

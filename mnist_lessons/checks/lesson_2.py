@@ -182,6 +182,12 @@ def _pair_after(function: Any, given: _Step) -> tuple[Tensor, Tensor]:
         result = asking.call(function, *given)
     except NotYetError as error:
         require(
+            "size of tensor a (10) must match the size of tensor b (12)"
+            not in str(error),
+            "p holds ten numbers for each digit, the labels one. The truth has to be a "
+            "table as well, (n, 10), with a 1 in the column of the label.",
+        )
+        require(
             not any(w in str(error) for w in ("must match", "shapes cannot", "size")),
             "The shapes do not fit: weights are (10, 784), images (n, 784), the "
             "errors p - truth (n, 10). Which of them has to be turned with .T, so "
@@ -231,6 +237,8 @@ def _why_wrong(given: _Step, logits: Tensor, result: tuple[Tensor, Tensor]) -> N
     truth, p = F.one_hot(given.labels, 10), logits.softmax(dim=1)
     right, n = given.after(p - truth), len(given.labels)
     no_bias = (logits - given.bias).softmax(dim=1)
+    all_rows = p.clone()
+    all_rows[:, given.labels] -= 1
     uphill = "This goes uphill. A positive slope says that the loss grows with the "
     mistakes = (
         (given[:2], "Weights and biases are as they were: no step was taken."),
@@ -266,6 +274,16 @@ def _why_wrong(given: _Step, logits: Tensor, result: tuple[Tensor, Tensor]) -> N
         (
             given.after(no_bias - truth),
             "Your logits lack the bias: it is added to the ten sums of each digit.",
+        ),
+        (
+            given.after((0.1 * logits).softmax(dim=1) - truth),
+            "You multiply the logits by 0.1, as the lesson did with those of the "
+            "means. A step takes the weights as they are.",
+        ),
+        (
+            given.after(all_rows),
+            "You take 1 from the columns of all labels in every row. In each row only "
+            "the column of its own label has the truth 1.",
         ),
         (
             given.after(p - truth, lr=1.0),
@@ -320,14 +338,13 @@ def _praise_of_step(function: Any) -> str:
 LINES = {
     "A": "optimizer.step()",
     "B": "loss = F.cross_entropy(logits, labels)",
-    "C": "logits = logits.softmax(dim=1)",
+    "C": "labels = logits.argmax(dim=1)",
     "D": "optimizer.zero_grad()",
     "E": "loss = loss.item()",
     "F": "logits = model(images.flatten(1))",
     "G": "loss.backward()",
     "H": "model = nn.Linear(784, 10)",
 }
-USED_TOO_EARLY = {"logits": "B or C", "loss": "G or E"}
 
 
 @exercise
@@ -389,8 +406,8 @@ def loop_order(answer: Any) -> str:
         ),
         (
             "DFCBGA",
-            "Executed, the model learns more slowly than it should: line C applies "
-            "softmax, and cross_entropy does so again.",
+            "Executed, the loss falls, but the model learns from its own answers: "
+            "line C puts them in the place of the labels.",
         ),
     ]
     asking.rule_out(
@@ -398,8 +415,8 @@ def loop_order(answer: Any) -> str:
     )
     require(
         "C" not in letters,
-        "Executed, the weights are not those of the usual loop. cross_entropy wants "
-        "logits, and applies softmax itself.",
+        "Executed, the weights are not those of the usual loop. Line C takes the "
+        "model's own answers for the truth.",
     )
     require(
         "D" in letters,
@@ -507,15 +524,3 @@ def _piled_up(model: Any, batches: Batches) -> None:
         for batch in batches:
             model.training_step(batch).backward()
             optimizer.step()
-
-
-shape_error = asking.choice(
-    "Check the letter of what stopped with (128x784 and 28x10).",
-    "A",
-    "The second shape is the layer's own, from 28 numbers to 10 classes, while each of "
-    "the 128 rows brings 784. Whoever reads the two shapes rarely needs to guess.",
-    B="Images that were not flattened would have rows of 28 numbers. How long are the "
-    "rows of mat1 here?",
-    C="mat1 is 128x784: 128 rows, one for each image of the batch, as it should be.",
-    D="With 784 outputs mat2 would end in 784.",
-)

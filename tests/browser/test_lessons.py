@@ -78,8 +78,11 @@ def test_an_answer_after_the_run_is_shown_beside_the_outcome(lesson):
 
 
 @in_lessons("02_linear_model")
-def test_the_learning_rate_slider_retrains(lesson):
-    piece = lesson.piece(".widget-slider")
+def test_the_learning_rate_sliders_redraw_and_retrain(lesson):
+    descent = lesson.piece(".widget-slider").first
+    push_slider(lesson, descent)
+    descent.get_by_text("Each step multiplies the weight by").wait_for()
+    piece = lesson.piece(".widget-slider").last
     push_slider(lesson, piece)
     piece.get_by_text("Learning rate 0.1: ").wait_for()
     assert piece.get_by_role("alert").count() == 0
