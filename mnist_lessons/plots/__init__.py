@@ -30,3 +30,4 @@ from mnist_lessons.plots.digits import (
     templates,
     value_ranges,
 )
+from mnist_lessons.plots.networks import backward, boundary, units

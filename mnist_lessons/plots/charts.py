@@ -59,13 +59,14 @@ def curves(
     ylabel: str,
     percent: bool = False,
     logx: bool = False,
+    logy: bool = False,
     ylim: tuple[float, float] | None = None,
     marks: Mapping[str, float] | None = None,
 ) -> Picture:
     """Draw lines, the heights of each by its name, over common positions `x`.
 
-    Where nothing is given, these are 1, 2, 3, ...; `logx` spaces them by their ratios.
-    `percent` shows fractions in percent, `ylim` only heights in this range. `marks`
+    Where nothing is given, these are 1, 2, 3, ...; `logx` spaces them by their ratios,
+    `logy` the heights. `percent` shows fractions in percent, `ylim` only heights in this range. `marks`
     are positions to point out, by the letter to write above each.
     """
     figure, (axis,) = grid(1, 7.6, 3.6)
@@ -76,6 +77,8 @@ def curves(
         if x is not None and len(x) <= 10:
             axis.set_xticks(list(x), [f"{place:g}" for place in x])
             axis.minorticks_off()
+    if logy:
+        axis.set_yscale("log")
     if percent:
         axis.yaxis.set_major_formatter(PercentFormatter(1.0))
     if len(lines) > 1:
