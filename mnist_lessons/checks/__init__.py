@@ -13,7 +13,7 @@ from mnist_lessons.checks.lesson_1 import (
     nearest_neighbour,
 )
 from mnist_lessons.checks.lesson_2 import forgot_zero_grad, learning_rate, softmax
-from mnist_lessons.checks.lesson_3 import blame, dropout, slopes, which_overfits
+from mnist_lessons.checks.lesson_3 import blame, dropout, relu_off, which_overfits
 from mnist_lessons.checks.lesson_4 import edge_filter, max_pool, small_cnn
 from mnist_lessons.checks.lesson_5 import (
     clothes,

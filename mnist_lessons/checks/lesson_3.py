@@ -82,62 +82,17 @@ def dropout(function: Any) -> str:
     )
 
 
-@exercise
-def slopes(answer: Any) -> str:
-    """Check three slopes: of v, of w, and of w where w is -1.
-
-    x = 3, w = 1, v = 2, target 4; then z = 3, h = 3, y = 6, loss = (y - 4)^2 / 2.
-    """
-    wanted = "Give the check three numbers: the slopes of v, of w, and of w at w = -1."
-    of_v, of_w, of_dead = asking.numbers(answer, 3, wanted)
-    require(
-        (of_v, of_w) != (-6, -12),
-        "All signs are turned round. The slope of the loss for y is y - target: where "
-        "y is too large, the loss rises with it.",
-    )
-    require(
-        (of_v, of_w) != (12, 6), "The first two have changed places: v, then w."
-    )
-    require(
-        (of_v, of_w) != (12, 24),
-        "Everything is twice too large: the loss has a half in it, which cancels the 2 "
-        "that comes down from the square.",
-    )
-    mistakes_v = (
-        (2, "Slope of v: 2 is the slope of y. What does v multiply on the way to y?"),
-        (4, "Slope of v: 4 is the slope of h. What does v multiply?"),
-        (3, "Slope of v: 3 is what y changes by. How does the loss change with y?"),
-    )
-    asking.rule_out(lambda wrong: of_v == wrong, mistakes_v)
-    require(
-        of_v == 6,
-        f"Slope of v: {of_v:g} it is not. Begin at the loss: what is the slope of y?",
-    )
-    mistakes_w = (
-        (4, "Slope of w: you stopped at z. What does w multiply?"),
-        (6, "Slope of w: the way from w to the loss leads through v as well."),
-        (2, "Slope of w: 2 is the slope of y. Two more factors lie on the way to w."),
-    )
-    asking.rule_out(lambda wrong: of_w == wrong, mistakes_w)
-    require(
-        of_w == 12,
-        f"Slope of w: {of_w:g} it is not. Multiply what you have at z by what w "
-        "multiplies.",
-    )
-    require(
-        of_dead != -24,
-        "w = -1: what is z then, and how does h change when z moves a little there?",
-    )
-    require(
-        of_dead == 0,
-        f"w = -1: {of_dead:g} it is not. Compute the values from left to right first. "
-        "What does the ReLU do with this z?",
-    )
-    return (
-        "You did by hand what backward() does: error times everything that lies on the "
-        "way. And where the ReLU gives 0 nothing comes through, so w learns nothing "
-        "from this x."
-    )
+relu_off = asking.choice(
+    "Check the letter of the two slopes of a network whose ReLU is off.",
+    "C",
+    "The loss is 1/2, and yet neither weight is told to move: h is 0, and the ReLU lets "
+    "no slope through to w. For this x the unit learns nothing.",
+    A="v is right: what it multiplies is 0. For w your way leads through the ReLU: how "
+    "does h change when z moves a little where it is negative?",
+    B="These are the slopes of before. With another w, z is another one: begin on the "
+    "left.",
+    D="You took z for h. What does the ReLU make of a negative number?",
+)
 
 
 @exercise
