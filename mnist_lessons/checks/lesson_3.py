@@ -85,8 +85,8 @@ def dropout(function: Any) -> str:
 relu_off = asking.choice(
     "Check the letter of the two slopes of a network whose ReLU is off.",
     "C",
-    "The loss is 1/2, and yet neither weight is told to move: h is 0, and the ReLU lets "
-    "no slope through to w. For this x the unit learns nothing.",
+    "The loss is 1/2, and yet neither weight is told to move: h is 0, and the ReLU "
+    "lets no slope through to w. For this x the unit learns nothing.",
     A="v is right: what it multiplies is 0. For w your way leads through the ReLU: how "
     "does h change when z moves a little where it is negative?",
     B="These are the slopes of before. With another w, z is another one: begin on the "
@@ -224,7 +224,12 @@ def _learned_with(function: Any) -> float:
     for _ in range(300):
         error, second, z = _forward(layers, points, labels)
         blamed = function(error.clone(), second.clone(), z.clone()).double()
-        slopes = blamed.T @ points, blamed.sum(dim=0), error.T @ z.relu(), error.sum(dim=0)
+        slopes = (
+            blamed.T @ points,
+            blamed.sum(dim=0),
+            error.T @ z.relu(),
+            error.sum(dim=0),
+        )
         for weights, slope in zip(layers, slopes, strict=True):
             weights -= 0.3 * slope / len(points)
     first, first_bias, second, second_bias = layers

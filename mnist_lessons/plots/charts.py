@@ -66,10 +66,11 @@ def curves(
     """Draw lines, the heights of each by its name, over common positions `x`.
 
     Where nothing is given, these are 1, 2, 3, ...; `logx` spaces them by their ratios,
-    `logy` the heights. `percent` shows fractions in percent, `ylim` only heights in this range. `marks`
-    are positions to point out, by the letter to write above each.
+    `logy` the heights. `percent` shows fractions in percent, `ylim` only heights in
+    this range. `marks` are positions to point out, by the letter to write above each.
     """
     figure, (axis,) = grid(1, 7.6, 3.6)
+    axis.set_yscale("log" if logy else "linear")
     ends = _draw_lines(axis, lines, x)
     axis.set(xlabel=xlabel, ylabel=ylabel, ylim=ylim)
     if logx:
@@ -77,8 +78,6 @@ def curves(
         if x is not None and len(x) <= 10:
             axis.set_xticks(list(x), [f"{place:g}" for place in x])
             axis.minorticks_off()
-    if logy:
-        axis.set_yscale("log")
     if percent:
         axis.yaxis.set_major_formatter(PercentFormatter(1.0))
     if len(lines) > 1:
@@ -303,6 +302,7 @@ def fitting(curves: Mapping[str, Mapping[str, Any]], seen: Sequence[float]) -> P
     axes[1].yaxis.set_major_formatter(PercentFormatter(1.0))
     for axis in axes:
         axis.set(xlabel="digits seen")
+        axis.locator_params(axis="x", nbins=5)
         axis.grid(axis="y")
     if axes[1].lines:
         axes[1].legend(**BESIDE)

@@ -22,12 +22,12 @@ def units(weights: Tensor, images: Tensor, values: Tensor, *, most: int = 8) -> 
     """
     shown, images = picture.as_grids(weights), picture.as_grids(images)
     best = values.detach().cpu().topk(most, dim=0).indices.T  # (units, most)
-    figure, axes = grid(
-        2 * len(shown), 1.0, 0.58, columns=4, width_ratios=[1, most, 1, most]
-    )
-    rows = -(-len(shown) // 2)
-    figure.set_size_inches(0.5 * (2 * most + 3), 0.54 * rows)
-    figure.get_layout_engine().set(h_pad=0.02, w_pad=0.02, hspace=0, wspace=0)  # type: ignore[union-attr]
+    columns = 2 * min(2, len(shown))
+    ratios = [1, most] * (columns // 2)
+    options: dict[str, Any] = {"columns": columns, "width_ratios": ratios}
+    figure, axes = grid(2 * len(shown), 0.125 * (2 * most + 3), 0.54, **options)
+    if layout := figure.get_layout_engine():
+        layout.set(h_pad=0.02, w_pad=0.02, hspace=0, wspace=0)  # type: ignore[call-arg]
     limit = float(shown.abs().quantile(0.998))  # a few outliers would make all pale
     for unit, (left, right) in enumerate(zip(axes[::2], axes[1::2], strict=True)):
         picture.draw_signed(left, shown[unit], limit)
@@ -58,7 +58,9 @@ def boundary(
     together = torch.cat(list(points.values()))
     low, high = together.amin(dim=0), together.amax(dim=0)
     low, high = low - 0.05 * (high - low), high + 0.05 * (high - low)
-    across, up = (torch.linspace(float(a), float(b), 160) for a, b in zip(low, high, strict=True))
+    across, up = (
+        torch.linspace(float(a), float(b), 160) for a, b in zip(low, high, strict=True)
+    )
     places = torch.cartesian_prod(across, up)
     heights = logits(places).reshape(160, 160).T
     x, y, z = across.numpy(), up.numpy(), heights.numpy()
@@ -102,26 +104,28 @@ def backward(x: float, w: float, v: float, target: float) -> Picture:
         ("y = v h", y, error),
         (f"loss = (y \N{MINUS SIGN} {target:g})² / 2", error**2 / 2, 1.0),
     ]
-    figure, (axis,) = grid(1, 8.6, 1.9)
-    axis.set(xlim=(-0.6, 4.75), ylim=(-1.0, 1.25))
+    figure, (axis,) = grid(1, 7.4, 2.0)
+    axis.set(xlim=(-0.45, 4.6), ylim=(-1.0, 1.15))
     axis.axis("off")
     frame: dict[str, Any] = {"boxstyle": "round,pad=0.45", "facecolor": "white"}
     for place, (name, value, slope) in enumerate(boxes):
-        picture.centred(axis, place, 0.62, name, size=10)
+        picture.centred(axis, place, 0.52, name, size=10)
         edge = frame | {"edgecolor": BLACK}
         picture.centred(axis, place, 0, _number(value), color=BLUE, bbox=edge)
         if slope is not None:
-            picture.centred(axis, place, -0.62, _number(slope), color=ORANGE)
+            picture.centred(axis, place, -0.5, _number(slope), color=ORANGE)
         if place:
-            ends = {"xy": (place - 0.27, 0), "xytext": (place - 0.73, 0)}
-            axis.annotate("", **ends, arrowprops={"arrowstyle": "->", "color": GREY})
+            line = {"arrowstyle": "->", "color": GREY}
+            axis.annotate("", (place - 0.27, 0), (place - 0.73, 0), arrowprops=line)
     weights = {"w": (0.5, w, of_z * x), "v": (2.5, v, error * h)}
-    for name, (place, value, slope) in weights.items():
+    for name, (middle, value, slope) in weights.items():
         text = f"{name} = {_number(value)}"
-        picture.centred(axis, place, 0.25, text, color=BLUE, size=10)
-        picture.centred(axis, place, -0.25, _number(slope), color=ORANGE, size=10)
-    axis.text(-0.6, 1.1, "values, from left to right", color=BLUE, size=9)
-    axis.text(-0.6, -0.95, "slopes of the loss, from right to left", color=ORANGE, size=9)
+        picture.centred(axis, middle, 0.25, text, color=BLUE, size=10)
+        picture.centred(axis, middle, -0.25, _number(slope), color=ORANGE, size=10)
+    axis.text(-0.4, 1.0, "values, from left to right", color=BLUE, size=9)
+    axis.text(
+        -0.4, -0.98, "slopes of the loss, from right to left", color=ORANGE, size=9
+    )
     listed = ", ".join(f"{name}: {_number(value)}" for name, value, _ in boxes)
     slopes = {"y": error, "v": error * h, "h": error * v, "z": of_z, "w": of_z * x}
     back = ", ".join(f"{name} {_number(slope)}" for name, slope in slopes.items())
@@ -133,4 +137,4 @@ def backward(x: float, w: float, v: float, target: float) -> Picture:
 
 
 def _number(value: float) -> str:
-    return f"{value:g}".replace("-", "\N{MINUS SIGN}")
+    return f"{value + 0.0:g}".replace("-", "\N{MINUS SIGN}")

@@ -30,7 +30,7 @@ class _Run(NamedTuple):
 
     picture: Picture
     right: int  # of the digits that were not learned
-    count: int
+    scored: int
 
 
 class Boundary(Redrawn):
@@ -51,7 +51,9 @@ class Boundary(Redrawn):
         self._names = digits.classes[:2]
         places = [(digits.labels == k).nonzero().flatten() for k in (0, 1)]
         if min(len(place) for place in places) < 2:
-            raise ValueError("Give at least two digits of each of the first two classes.")
+            raise ValueError(
+                "Give at least two digits of each of the first two classes."
+            )
         # where there are few, as many are learned as are kept for scoring
         learned = [min(SHOWN, len(place) // 2) for place in places]
         parts = zip(places, learned, strict=True)
@@ -71,7 +73,7 @@ class Boundary(Redrawn):
     def accuracy(self) -> float:
         """The share of other digits that lie on their own side of the boundary."""
         run = self._run()
-        return run.right / run.count
+        return run.right / run.scored
 
     def draw(self) -> Picture:
         """Draw the digits as points, and the boundary between the classes."""
@@ -81,8 +83,8 @@ class Boundary(Redrawn):
         """Return how many digits that were not learned lie on their own side."""
         run = self._run()
         return (
-            f"Of {run.count:,} other digits {run.right:,} lie on the side of their "
-            f"class: {run.right / run.count:.0%}."
+            f"Of {run.scored:,} other digits {run.right:,} lie on the side of their "
+            f"class: {run.right / run.scored:.0%}."
         )
 
     def _run(self) -> _Run:
@@ -122,7 +124,12 @@ def learn(
     def start(*shape: int) -> Tensor:
         return torch.randn(STARTS, *shape, generator=generator).requires_grad_()
 
-    first, first_bias, second, bias = start(2, units), start(1, units), start(units), start(1)
+    first, first_bias, second, bias = (
+        start(2, units),
+        start(1, units),
+        start(units),
+        start(1),
+    )
     weights = [first, first_bias, second, bias]
 
     def logits(points: Tensor) -> Tensor:  # (starts, n)
