@@ -276,8 +276,8 @@ def test_slopes_on_the_way_back_are_those_of_pytorch(numbers, slopes):
     by_v, by_w = torch.autograd.grad(loss, [v, w])
     alt = plots.backward(*numbers).alt.replace("−", "-")
     assert slopes in alt
-    assert f"v {by_v:g}," in alt
-    assert alt.endswith(f"w {by_w:g}.")
+    assert f"v {by_v + 0.0:g}," in alt
+    assert alt.endswith(f"w {by_w + 0.0:g}.")
 
 
 def test_heights_may_be_spaced_by_their_ratios():
