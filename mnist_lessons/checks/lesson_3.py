@@ -164,7 +164,8 @@ which_overfits = asking.choice(
     "Check the letter of the run that overfits.",
     "D",
     "Its validation loss falls for a few epochs, then rises, while the training loss "
-    "goes on to nearly nothing: it gets better at its own digits and worse at others.",
+    "goes on to nearly nothing: what it still learns about its own digits makes its "
+    "mistakes on others more expensive.",
     A="A has a gap, and a wide one. But what does its validation loss do to the end?",
     B="B has hardly moved, and both curves lie on each other: it underfits.",
     C="In C the training loss lies above the other, since it was measured with dropout "
