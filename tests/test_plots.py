@@ -22,6 +22,7 @@ from mnist_lessons.tuning import pictures
 IMAGES = torch.arange(3 * 784.0).reshape(3, 1, 28, 28)
 RECORD = {"epoch": 1, "train_loss": 0.5, "train_accuracy": 0.85, "lr": 0.1}
 RECORD |= {"seconds": 1, "valid_loss": 0.4, "valid_accuracy": 0.9}
+POINTS = torch.tensor([[0.0, 0.0], [0.2, 1.0], [0.5, 0.5]])
 RUN = History([RECORD])
 RUNG = plots.Rung("linear", Score(0.3, 0.92, 9_200, 10_000), 7_850, 0.25)
 BETTER = plots.Rung("cnn", Score(0.03, 0.997, 9_970, 10_000), 80_000, 9.0)
@@ -79,6 +80,13 @@ EVERY = {
         torch.tensor([[3.0], [8.0]]), torch.tensor([1.0, 5.0, 9.0]), ["a", "b", "a - b"]
     ),
     "descent": lambda: plots.descent(0.25, start=-0.8, steps=2),
+    "units": lambda: plots.units(
+        torch.arange(3 * 784.0).reshape(3, 784), IMAGES, torch.rand(3, 3), most=2
+    ),
+    "boundary": lambda: plots.boundary(
+        {"0": POINTS, "1": 1 - POINTS}, lambda p: p[:, 0] - 0.6, ["x", "y"], "a line"
+    ),
+    "backward": lambda: plots.backward(x=3, w=1, v=-2, target=4),
     "trials": lambda: pictures.trials(a_study()),
     "importances": lambda: pictures.importances(a_study()),
     "parallel": lambda: pictures.parallel(a_study()),
@@ -110,6 +118,9 @@ ALT = {  # patterns in the words of each
     "maps": "2 maps of 4 by 6 values: a, b.* from -24 to 23",
     "histograms": "of ink for 2 groups.*: 0 5 to 95, mean 50; 1 50 to 50, mean 50",
     "broadcasting": "table of 2 by 3 differences.* are positions 0, 2",
+    "units": "3 hidden units, .* the 2 digits for which its value is largest",
+    "boundary": "between 0 and 1. a line. .* 3 of 3 points .* 0 and 2 of 3 .* class 1",
+    "backward": "w 1 and v -2, .*: 3, .*y \N{MINUS SIGN}10, v \N{MINUS SIGN}30, .*w 60",
     "descent": "at learning rate 0.25. The weight goes through -0.8, -0.4, -0.2",
     "ladder": "linear: 92.00% with 7,850 numbers, 0.25 seconds; cnn: 99.70%",
     "trials": "Finished: 6, from 90.00% to 94.00%, which trial 4 reached; cut short: 2",
@@ -236,6 +247,60 @@ def test_broadcasting_shows_every_number_and_frames_the_nearest():
     ]
     boxes = [(int(box.get_x()), int(box.get_y())) for box in result.patches]
     assert boxes == [(0, 0), (2, 1)]
+
+
+def test_a_unit_stands_beside_its_digits_the_largest_value_first():
+    weights = torch.zeros(3, 784)
+    weights[1, 0] = -2
+    values = torch.tensor([[0.0, 5, 1], [2, 7, 0], [1, 6, 2]])
+    axes = plots.units(weights, IMAGES, values, most=2).figure.axes
+    pictures = [axis.images[0].get_array() for axis in axes[:6]]
+    assert pictures[2][0, 0] == -2  # the weights of the second unit
+    strip = torch.as_tensor(pictures[3])
+    expected = torch.cat([IMAGES[1].reshape(28, 28), IMAGES[2].reshape(28, 28)], dim=1)
+    assert torch.equal(strip, expected.to(strip.dtype))
+    assert not axes[6].axison  # three units leave a place empty
+    assert not axes[7].axison
+
+
+def test_a_boundary_is_where_the_model_cannot_decide():
+    (axis,) = axes_of("boundary")
+    (line,) = [c for c in axis.collections if hasattr(c, "levels")]
+    ((xs, _),) = [path.vertices.T for path in line.get_paths()]
+    assert xs == pytest.approx(0.6, abs=0.01)
+    everywhere = plots.boundary(
+        {"0": POINTS, "1": POINTS}, lambda p: p[:, 0] + 1, ["x", "y"], "no line"
+    )
+    assert "0 of 3 points of class 0 and 3 of 3" in everywhere.alt
+    assert not [
+        c for c in everywhere.figure.axes[0].collections if hasattr(c, "levels")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("numbers", "slopes"),
+    [
+        ((2, 0.5, 3, 1), "y 2, v 2, h 6, z 6, w 12"),
+        ((2, -0.5, 3, 1), "y -1, v 0, h -3, z 0, w 0"),  # the ReLU is off
+        ((3, 1, 2, 4), "y 2, v 6, h 4, z 4, w 12"),
+    ],
+)
+def test_slopes_on_the_way_back_are_those_of_pytorch(numbers, slopes):
+    x, w, v, target = (torch.tensor(float(n), requires_grad=True) for n in numbers)
+    loss = (v * (w * x).relu() - target) ** 2 / 2
+    by_v, by_w = torch.autograd.grad(loss, [v, w])
+    alt = plots.backward(*numbers).alt.replace("−", "-")
+    assert slopes in alt
+    assert f"v {by_v + 0.0:g}," in alt
+    assert alt.endswith(f"w {by_w + 0.0:g}.")
+
+
+def test_heights_may_be_spaced_by_their_ratios():
+    lines = {"a": [1, 0.001]}
+    (axis,) = plots.curves(lines, xlabel="x", ylabel="y", logy=True).figure.axes
+    assert axis.get_yscale() == "log"
+    low, high = axis.get_ylim()
+    assert 1e-4 < low < 0.001 < 1 < high < 10
 
 
 def test_descent_draws_its_steps_on_the_parabola():

@@ -11,7 +11,7 @@ import torch
 
 from mnist_lessons import CNN, MLP, plots, widgets
 from mnist_lessons.data import Digits
-from mnist_lessons.widgets import base, sliders
+from mnist_lessons.widgets import base, boundary, sliders
 from mnist_lessons.widgets.base import VIEW
 
 
@@ -148,6 +148,58 @@ def test_steps_on_a_parabola_follow_the_slider():
         "at learning rate 0.75. The weight goes through -0.9, 0.45" in piece.picture.alt
     )
     assert "= -0.5." in piece._message.value
+
+
+def test_units_and_bend_change_the_boundary(some):
+    piece = widgets.Boundary(some(4_000))
+    assert "1 hidden unit, bend: none." in alt_of(piece)
+    right = {}
+    for bend in ("none", "ReLU", "tanh"):
+        piece.bend.value = bend
+        for units in (1, 2, 16):
+            piece.units.value = units
+            right[bend, units] = piece.accuracy
+            assert f"bend: {bend}." in alt_of(piece)
+            assert f"{piece.accuracy:.0%}." in message_of(piece)
+    assert len(piece._runs) == 9
+    # whatever the width, a line; two units with a bend draw a band
+    assert right["none", 16] == pytest.approx(right["none", 1], abs=0.01)
+    assert max(right["none", 2], right["ReLU", 1], right["tanh", 1]) < 0.82
+    assert (
+        min(right[bend, units] for bend in ("ReLU", "tanh") for units in (2, 16)) > 0.84
+    )
+    # each setting is trained once, and always alike
+    again = widgets.Boundary(some(4_000), units=2, bend="ReLU")
+    assert again.accuracy == right["ReLU", 2]
+    count = int((some(4_000).dataset.labels < 2).sum()) - 2 * boundary.SHOWN
+    assert f"Of {min(count, 2 * boundary.SCORED):,} other digits" in message_of(again)
+
+
+def test_the_boundary_needs_two_classes_and_leaves_the_random_numbers_alone(some):
+    digits = some(600).dataset
+    torch.manual_seed(3)
+    expected = torch.rand(5)
+    torch.manual_seed(3)
+    widgets.Boundary(digits)
+    assert torch.equal(torch.rand(5), expected)
+    alone = Digits(
+        digits.images, digits.labels + 1, digits.classes, digits.mean, digits.std
+    )
+    with pytest.raises(ValueError, match="two digits of each"):
+        widgets.Boundary(alone)
+
+
+def test_slant_and_ink_in_the_corner_are_measured():
+    leaning = torch.zeros(3, 28, 28)
+    for row in range(5, 23):
+        leaning[0, row, 14] = 1  # upright
+        leaning[1, row, 27 - row] = 1  # a column to the right for each row up
+        leaning[2, row, 7 + row // 2] = 0.5  # half a column to the left
+    features = boundary.measured(leaning)
+    assert features[:, 0].tolist() == pytest.approx([0, 1, -0.5], abs=0.01)
+    assert features[:, 1].tolist() == pytest.approx([0, 0.5, 0], abs=0.01)
+    empty = boundary.measured(torch.zeros(1, 28, 28))
+    assert empty.tolist() == [[0, 0]]
 
 
 def test_every_rate_trains_alike_and_good_rates_are_told_from_bad(some, monkeypatch):

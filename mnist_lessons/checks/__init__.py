@@ -20,7 +20,7 @@ from mnist_lessons.checks.lesson_2 import (
     step,
     train,
 )
-from mnist_lessons.checks.lesson_3 import dropout, small_network, which_dropout
+from mnist_lessons.checks.lesson_3 import blame, dropout, relu_off, which_overfits
 from mnist_lessons.checks.lesson_4 import edge_filter, max_pool, small_cnn
 from mnist_lessons.checks.lesson_5 import (
     clothes,

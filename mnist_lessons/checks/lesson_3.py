@@ -3,6 +3,7 @@
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 
 from mnist_lessons.checks import asking
 from mnist_lessons.checks.asking import exercise, fresh, require
@@ -81,29 +82,158 @@ def dropout(function: Any) -> str:
     )
 
 
-small_network = asking.good_and_small(
-    "Check (accuracy, numbers learned): 94.5 % with at most 20,000 numbers.",
-    "narrow(...)",
-    goal=0.945,
-    best=0.99,
-    large="One unit of the hidden layer costs 784 weights, its bias and ten "
-    "weights to the logits: 795.",
-    weak="The width is only one of three knobs: which rates did well in the "
-    "picture, and is one epoch enough for them?",
-    praise="A network of a twelfth of the MLP's size, and better than any linear "
-    "model: part of what looks like a lack of width is a lack of training.",
-)
-
-
-which_dropout = asking.choice(
-    "Check the letter of the run that was trained with dropout.",
+relu_off = asking.choice(
+    "Check the letter of the two slopes of a network whose ReLU is off.",
     "C",
-    "Training loss is measured with dropout on, so with most of the network "
-    "missing; validation loss with all of it. The usual order is reversed.",
-    A="A learns the training digits and gets worse on the others, by jumps: "
-    "that is what a rate far too large looks like.",
-    B="B learns its digits to the last one while the others stop improving: "
-    "that is overfitting, with nothing to hold it back.",
-    D="D has hardly moved, and both curves lie on each other: its steps are "
-    "far too small to learn anything, let alone to overfit.",
+    "The loss is 1/2, and yet neither weight is told to move: h is 0, and the ReLU "
+    "lets no slope through to w. For this x the unit learns nothing.",
+    A="v is right: what it multiplies is 0. For w your way leads through the ReLU: how "
+    "does h change when z moves a little where it is negative?",
+    B="These are the slopes of before. With another w, z is another one: begin on the "
+    "left.",
+    D="You took z for h. What does the ReLU make of a negative number?",
 )
+
+
+@exercise
+def blame(function: Any) -> str:
+    """Check a function: error (n, 10), weights (10, hidden), z (n, hidden) -> blame."""
+    network, images, labels = _network(7, 5, 6, 4)
+    error, weights, z = _forward(network, images, labels)
+    expected = _by_backward(network, images, labels)
+    result = asking.call(function, error, weights, z)
+    require(isinstance(result, torch.Tensor), "Return a tensor.")
+    require(
+        result.shape != z.shape[1:],
+        "You added up the images of the batch. Each image has a row of its own.",
+    )
+    require(
+        result.shape != z.T.shape,
+        "The result lies on its side: it has a row for each unit. Each image should "
+        "have a row, and each unit a column.",
+    )
+    require(
+        result.shape == z.shape,
+        f"z has the shape {tuple(z.shape)}, your result {tuple(result.shape)}. There "
+        "is one number of blame for each image and each hidden unit.",
+    )
+    result = result.double()
+    on, passed = (z > 0).double(), error @ weights
+    mistakes = (
+        (passed, "This is right where the ReLU lets through, and only there. How much "
+            "does the loss change when z moves a little where the ReLU gives 0?"),
+        (passed * (1 - on), "The mask is the wrong way round: blame goes through where "
+            "the ReLU let the value through, and it let the positive ones through."),
+        (passed.relu(), "You cut off negative blame. A unit may well be asked to "
+            "shrink. What decides is the sign of z, not that of the blame."),
+        (-expected, "Every sign is turned round."),
+        (passed * z.relu(), "You multiply by the hidden value. What is the slope of "
+            "the ReLU where z is positive: z, or something simpler?"),
+        (passed * z.sign(), "Where z is negative the slope of the ReLU is not -1."),
+        (expected / len(z), "You took the mean over the images too early: here each "
+            "image keeps its own blame."),
+        (expected / error.shape[1], "You took the mean over the classes. A unit is to "
+            "blame for its part in *each* error: the parts are added up."),
+        (passed * passed.sign().relu() * on, "You cut off negative blame. A unit may "
+            "well be asked to shrink."),
+        ((error.abs() @ weights) * on, "An error has a sign: do not take it off."),
+    )  # fmt: skip
+    asking.rule_out(lambda wrong: torch.allclose(result, wrong, atol=1e-6), mistakes)
+    close = torch.isclose(result, expected, atol=1e-6)
+    require(
+        close.all(),
+        f"The shape is right, but {int((~close).sum())} of the {close.numel()} numbers "
+        "differ from those of backward(). Two things are needed: the sum over the "
+        "classes, and the mask.",
+    )
+    moved = _by_moving(network, images, labels)
+    require(
+        torch.allclose(result, moved, atol=1e-5),
+        "These are not the changes of the loss when each z moves a little.",
+    )
+    right = _learned_with(function)
+    return (
+        f"All {close.numel()} numbers equal those of backward(), and those that come "
+        "out when each z is moved by a millionth. Then a small network learned by your "
+        "slopes alone whether a point lies inside a circle, which no straight line can "
+        f"tell: it has {right:.0%} of 200 points right."
+    )
+
+
+which_overfits = asking.choice(
+    "Check the letter of the run that overfits.",
+    "D",
+    "Its validation loss falls for a few epochs, then rises, while the training loss "
+    "goes on to nearly nothing: what it still learns about its own digits makes its "
+    "mistakes on others more expensive.",
+    A="A has a gap, and a wide one. But what does its validation loss do to the end?",
+    B="B has hardly moved, and both curves lie on each other: it underfits.",
+    C="In C the training loss lies above the other, since it was measured with dropout "
+    "on. And what does the validation loss do to the end?",
+)
+
+
+def _network(n: int, inputs: int, hidden: int, classes: int) -> tuple[Any, ...]:
+    """Return random weights and biases of two layers, random images and labels."""
+    random = fresh()
+
+    def draw(*shape: int) -> torch.Tensor:
+        return torch.randn(*shape, generator=random, dtype=torch.float64)
+
+    layers = draw(hidden, inputs), draw(hidden), draw(classes, hidden), draw(classes)
+    labels = torch.randint(classes, (n,), generator=random)
+    return layers, draw(n, inputs), labels
+
+
+def _forward(network: Any, images: torch.Tensor, labels: torch.Tensor) -> Any:
+    """Return the errors of the logits, the second layer's weights, and z."""
+    first, first_bias, second, second_bias = network
+    z = images @ first.T + first_bias
+    p = (z.relu() @ second.T + second_bias).softmax(dim=1)
+    return p - F.one_hot(labels, p.shape[1]), second, z
+
+
+def _loss(network: Any, z: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    """Return the cross-entropy of each image, from z on."""
+    *_, second, second_bias = network
+    return F.cross_entropy(z.relu() @ second.T + second_bias, labels, reduction="none")
+
+
+def _by_backward(network: Any, images: torch.Tensor, labels: torch.Tensor) -> Any:
+    *_, z = _forward(network, images, labels)
+    z.requires_grad_()
+    return torch.autograd.grad(_loss(network, z, labels).sum(), z)[0]
+
+
+def _by_moving(network: Any, images: torch.Tensor, labels: torch.Tensor) -> Any:
+    """Move each z by a millionth to both sides; one unit of all images at a time."""
+    *_, z = _forward(network, images, labels)
+    columns = []
+    for unit in torch.eye(z.shape[1], dtype=z.dtype):
+        up, down = (_loss(network, z + 1e-6 * s * unit, labels) for s in (1, -1))
+        columns.append((up - down) / 2e-6)
+    return torch.stack(columns, dim=1)
+
+
+def _learned_with(function: Any) -> float:
+    """Train a network of two layers by the learner's blame; return its accuracy."""
+    random = torch.Generator().manual_seed(0)
+    points = torch.randn(200, 2, generator=random, dtype=torch.float64)
+    labels = (points.square().sum(dim=1) < 1.4).long()
+    sizes = ((32, 2), (32,), (2, 32), (2,))
+    layers = [torch.randn(s, generator=random, dtype=torch.float64) for s in sizes]
+    for _ in range(300):
+        error, second, z = _forward(layers, points, labels)
+        blamed = function(error.clone(), second.clone(), z.clone()).double()
+        slopes = (
+            blamed.T @ points,
+            blamed.sum(dim=0),
+            error.T @ z.relu(),
+            error.sum(dim=0),
+        )
+        for weights, slope in zip(layers, slopes, strict=True):
+            weights -= 0.3 * slope / len(points)
+    first, first_bias, second, second_bias = layers
+    hidden = (points @ first.T + first_bias).relu()
+    answers = (hidden @ second.T + second_bias).argmax(dim=1)
+    return float((answers == labels).double().mean())

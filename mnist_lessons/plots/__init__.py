@@ -30,4 +30,5 @@ from mnist_lessons.plots.digits import (
     templates,
     value_ranges,
 )
+from mnist_lessons.plots.networks import backward, boundary, units
 from mnist_lessons.plots.rungs import first_rungs, rung

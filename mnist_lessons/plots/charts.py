@@ -61,16 +61,18 @@ def curves(
     ylabel: str,
     percent: bool = False,
     logx: bool = False,
+    logy: bool = False,
     ylim: tuple[float, float] | None = None,
     marks: Mapping[str, float] | None = None,
 ) -> Picture:
     """Draw lines, the heights of each by its name, over common positions `x`.
 
-    Where nothing is given, these are 1, 2, 3, ...; `logx` spaces them by their ratios.
-    `percent` shows fractions in percent, `ylim` only heights in this range. `marks`
-    are positions to point out, by the letter to write above each.
+    Where nothing is given, these are 1, 2, 3, ...; `logx` spaces them by their ratios,
+    `logy` the heights. `percent` shows fractions in percent, `ylim` only heights in
+    this range. `marks` are positions to point out, by the letter to write above each.
     """
     figure, (axis,) = grid(1, 7.6, 3.6)
+    axis.set_yscale("log" if logy else "linear")
     ends = _draw_lines(axis, lines, x)
     axis.set(xlabel=xlabel, ylabel=ylabel, ylim=ylim)
     if logx:
@@ -320,6 +322,7 @@ def fitting(curves: Mapping[str, Mapping[str, Any]], seen: Sequence[float]) -> P
     axes[1].yaxis.set_major_formatter(PercentFormatter(1.0))
     for axis in axes:
         axis.set(xlabel="digits seen")
+        axis.locator_params(axis="x", nbins=5)
         axis.grid(axis="y")
     if axes[1].lines:
         axes[1].legend(**BESIDE)

@@ -5,6 +5,7 @@ draw or to follow a pointer is an anywidget, with its JavaScript in the folder `
 """
 
 from mnist_lessons.widgets.base import Interactive
+from mnist_lessons.widgets.boundary import Boundary
 from mnist_lessons.widgets.browsing import DigitBrowser
 from mnist_lessons.widgets.confusion import ConfusionExplorer
 from mnist_lessons.widgets.drawing import DrawingPad
@@ -19,6 +20,7 @@ from mnist_lessons.widgets.workshop import FilterWorkshop
 
 __all__ = [
     "BatchExplorer",
+    "Boundary",
     "ConfusionExplorer",
     "Descent",
     "DigitBrowser",

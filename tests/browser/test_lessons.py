@@ -102,11 +102,24 @@ def test_every_model_answers_a_seven_drawn_with_the_mouse(lesson):
 
 @in_lessons("03_mlp")
 def test_each_slider_of_the_fitting_curves_retrains(lesson):
-    piece = lesson.piece(".widget-slider")
+    dropout = lesson.page.get_by_role("slider", name="dropout")
+    piece = lesson.pieces().filter(has=dropout)
     for name in ("width", "hidden layers", "dropout", "training digits"):
         push_slider(lesson, piece, name=name)
     alt = piece.locator("img").get_attribute("alt")
     assert "2 hidden layers of 128, dropout 0.1, 3,000 digits" in alt
+
+
+@in_lessons("03_mlp")
+def test_units_and_bend_move_the_boundary(lesson):
+    units = lesson.page.get_by_role("slider", name="hidden units")
+    piece = lesson.pieces().filter(has=units)
+    with lesson.changes(piece.locator("img")):
+        piece.get_by_role("combobox").select_option("ReLU")
+    push_slider(lesson, piece, name="hidden units")
+    piece.get_by_text("lie on the side of their class").wait_for()
+    alt = piece.locator("img").get_attribute("alt")
+    assert "2 hidden units, bend: ReLU" in alt
 
 
 @in_lessons("04_cnn")
