@@ -14,7 +14,14 @@ from mnist_lessons.checks.lesson_1 import (
 )
 from mnist_lessons.checks.lesson_2 import forgot_zero_grad, learning_rate, softmax
 from mnist_lessons.checks.lesson_3 import dropout, small_network, which_dropout
-from mnist_lessons.checks.lesson_4 import edge_filter, max_pool, small_cnn
+from mnist_lessons.checks.lesson_4 import (
+    convolve,
+    filter_parameters,
+    map_sizes,
+    max_pool,
+    one_window,
+    random_shift,
+)
 from mnist_lessons.checks.lesson_5 import (
     clothes,
     few_digits,
