@@ -238,9 +238,14 @@ class LocalLayer(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Multiply each window with the weights of its place."""
+        # in parts, since there are as many windows as places
+        values = [self._values(part) for part in images.split(256)]
+        return torch.cat(values).unflatten(2, (self.size, self.size))
+
+    def _values(self, images: Tensor) -> Tensor:
         windows = F.unfold(images, self.kernel_size)  # (batch, pixels, places)
         values = self.weight @ windows.permute(2, 1, 0) + self.bias
-        return values.permute(2, 1, 0).unflatten(2, (self.size, self.size))
+        return values.permute(2, 1, 0)
 
 
 def _check_widths(name: str, widths: Sequence[int]) -> tuple[int, ...]:

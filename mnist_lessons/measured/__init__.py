@@ -45,7 +45,7 @@ def moved() -> dict[str, Tensor]:
 def _shifts() -> dict[tuple[str, str], Tensor]:
     """Return accuracies, (seeds, pixels), by the network and the training digits."""
     rows: dict[tuple[str, str], dict[int, list[float]]] = {}
-    with (FOLDER / "shifts_dev.csv").open(encoding="utf-8") as file:
+    with (FOLDER / "shifts.csv").open(encoding="utf-8") as file:
         for line in csv.DictReader(file):
             seeds = rows.setdefault((line["network"], line["digits"]), {})
             seeds.setdefault(int(line["seed"]), []).append(int(line["right"]) / 10_000)
