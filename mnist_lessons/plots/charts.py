@@ -367,7 +367,7 @@ def repeated(
     for row, (name, values) in enumerate(runs.items()):
         heights = values.detach().cpu().float().flatten()
         mean = float(heights.mean())
-        axis.plot(heights, [row] * len(heights), "o", color=BLUE, alpha=0.5)
+        axis.plot(heights, [row] * len(heights), "o", color=BLUE, alpha=0.8)
         axis.plot(mean, row, "|", color=BLACK, markersize=18, markeredgewidth=2)
         ends = f"{float(heights.min()):.3g} to {float(heights.max()):.3g}"
         words = f"{name} {ends}, mean {mean:.3g}"
