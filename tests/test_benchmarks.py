@@ -11,7 +11,7 @@ from unittest.mock import Mock
 
 import pytest
 import torch
-from lesson_cells import LESSONS, cells_of, code_of
+from lesson_cells import LESSONS, cells_of, code_of, prose_of
 from torch import nn
 
 from mnist_lessons import measured
@@ -245,6 +245,36 @@ def test_the_measured_accuracies_are_those_of_the_table(shifts):
         assert ends["MLP"] < 0.5 < ends["CNN"] < 0.8 < 0.88 < ends["CNN, built in"]
         assert ends["CNN, built in"] < ends["CNN, in the data"]
         assert ends["MLP, in the data"] > 0.9
+
+
+def test_the_means_that_lesson_4_states_are_those_of_the_table():
+    prose, moved, torn = (
+        prose_of(cells_of(LESSONS[3])),
+        measured.moved(),
+        measured.torn(),
+    )
+    (climax,) = re.findall(r"^Moved by four pixels .*?(?=^## )", prose, re.M | re.S)
+    means = {name: 100 * runs.mean(dim=0) for name, runs in moved.items()}
+    stated = [float(number) for number in re.findall(r"\d\d\.\d", climax)]
+    ends = ["CNN", "CNN, built in", "CNN, in the data", "MLP, in the data", "MLP"]
+    home = [
+        "CNN, built in",
+        "CNN",
+        "CNN, in the data",
+        "CNN",
+        "MLP, in the data",
+        "MLP",
+    ]
+    expected = [*(means[n][4] for n in ends), *(means[n][0] for n in home)]
+    assert stated == pytest.approx([float(mean) for mean in expected], abs=0.051)
+    for better, worse in (
+        ("local, whole", "MLP, whole"),
+        ("CNN, whole", "local, whole"),
+        ("local, torn", "CNN, torn"),
+    ):
+        gain = 100 * float((torn[better] - torn[worse]).mean())
+        assert f" {gain:.1f} " in prose
+    assert abs(float((torn["local, torn"] - torn["MLP, torn"]).mean())) < 0.002
 
 
 def test_shifts_rebuilds_its_table_from_few_digits(shifts, tmp_path, monkeypatch):

@@ -113,7 +113,7 @@ def convolve(function: Any) -> str:
     found = asking.a_tensor(asking.call(function, seven, UPPER, 0.0))
     row, column = divmod(int(found.argmax()), found.shape[1])
     return (
-        f"The same values as conv2d. Then your loops slid a kernel for upper edges "
+        f"The same values as conv2d. Then your function slid a kernel for upper edges "
         f"over a drawn 7: {found.numel()} values, and the largest, "
         f"{float(found.max()):.0f}, first in row {row}, column {column}, where the bar "
         f"of the 7 begins. A layer of a network does just this."
@@ -199,8 +199,8 @@ def map_sizes(answer: Any) -> str:
         hint = mistakes.get(size, "draw it as a row of boxes and count.")
         require(size == true, f"{name}: {hint}")
     return (
-        "conv2d gives the same. A padding of 2 keeps the size with a kernel of 5, and "
-        "a stride of 2 halves it: with two numbers you choose how large a map is."
+        "conv2d gives the same. With a kernel of 5, a padding of 2 keeps the size, and "
+        "a stride of 2 then halves it: two numbers choose how large a map is."
     )
 
 
@@ -360,8 +360,8 @@ def random_shift(function: Any) -> str:
     )
     return (
         f"Your function moved {count} images, and all {len(set(places))} moves of up "
-        f"to {most} pixels occurred. A network never sees the same digit twice in the "
-        "same place, and costs no number more."
+        f"to {most} pixels occurred. A network that learns from such images seldom "
+        "meets one twice in the same place, and has not one number more to learn."
     )
 
 
