@@ -156,7 +156,7 @@ RIGHT = {
     ],
     "which_dropout": ["C"],
     "small_network": [(0.951, 19_885), (0.945, 20_000), torch.tensor([0.95, 795.0])],
-    "one_window": [6, 6.0, torch.tensor(6.0), [6]],
+    "one_window": [2, 2.0, torch.tensor(2.0), [2]],
     "convolve": [convolve, in_loops, lambda i, k, b: convolve(i, k, b).double()],
     "map_sizes": [sizes(24, 28, 12, 14), sizes(24.0, 28, torch.tensor(12), 14)],
     "filter_parameters": [[208, 2336], (208, 2336.0), torch.tensor([208, 2336])],
@@ -277,13 +277,15 @@ WRONG = {
         "unchanged": (math.nan, 19_885),
     },
     "one_window": {
-        "bias is still missing": 7,
-        "makes the sum smaller": 8,
-        "not to each of the nine": -2,
-        "turned the kernel round": -8,
-        "exchanged rows and columns": 2,
-        "sum of the window. What": 10,
-        "sum of the window and the bias": 9,
+        "bias is still missing": 3,
+        "makes the sum smaller": 4,
+        "not to each of the nine": -6,
+        "turned the kernel round": -4,
+        "exchanged rows and columns": 0,
+        "left column's pixels": 6,
+        "makes the response smaller": 10,
+        "sum of the window. What": 14,
+        "sum of the window and the bias": 13,
         "nine products": 5,
     },
     "convolve": {
@@ -300,6 +302,9 @@ WRONG = {
         "of the kernel, are exchanged": lambda i, k, b: convolve(i, k.T, b),
         "the mean": lambda i, k, b: in_loops(
             i, k, b, lambda w, k, b: (w * k).mean() + b
+        ),
+        "did you add up the products": lambda i, k, b: in_loops(
+            i, k, b, lambda w, k, b: w * k + b
         ),
         "below 0": lambda i, k, b: convolve(i, k, b).relu(),
         "product of matrices": lambda i, k, b: in_loops(
@@ -361,6 +366,7 @@ WRONG = {
         "filled with 0": lambda i, m: moved(i, m, fill=0.0),
         "comes back on the other": lambda i, m: moved(i, m, roll=True),
         "should be unchanged": lambda i, m: moved(i, m).clamp(min=-0.5),
+        "you have a list": lambda i, m: list(moved(i, m)),
         "should keep it": lambda i, m: F.pad(i, (m,) * 4),
     },
     "max_pool": {
@@ -371,6 +377,8 @@ WRONG = {
         "one corner": lambda i: i[::2, ::2],
         "four neighbours in a row": lambda i: i.reshape(4, 6, 4).amax(dim=2),
         "overlap": lambda i: F.max_pool2d(i[None, None], 2, 1)[0, 0],
+        "run *inside* a block": lambda i: blocks(i).amax(dim=(2, 3)),
+        "Which two axes": lambda i: blocks(i).amax(dim=(0, 1)),
         "half as high": lambda i: blocks(i).amax(dim=1),
         "two things": lambda i: blocks(i).amax(dim=3).max(dim=1),
         "gradient cannot flow": lambda i: max_pool(i).detach(),

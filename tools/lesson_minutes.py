@@ -24,6 +24,7 @@ import nbformat
 NOTEBOOKS = Path(__file__).resolve().parent.parent / "notebooks"
 LIMIT, FURTHER = 90, 20  # minutes of the core path, and those under Going further
 EXERCISE = {"write": 12, "complete": 6, "choose": 2}
+VERDICT = re.compile(r"outcome\b|predictions\.compare\(")
 FOLD = re.compile(r"<details>.*?</details>", re.DOTALL)
 
 
@@ -80,12 +81,11 @@ def working(cell: nbformat.NotebookNode) -> float:
     for call, cost in (("draw", 2.5), ("ask", 1.5)):
         if f"predictions.{call}(" in cell.source:
             return cost
-    lines = [line for line in cell.source.splitlines() if line.strip()]
     pages = [output.get("data", {}).get("text/html", "") for output in cell.outputs]
-    if "predictions.compare(" in cell.source:  # says no more than what was asked for
-        lines = (
-            lines if any("<img" in page or "<pre>" in page for page in pages) else []
-        )
+    lines = [line for line in cell.source.splitlines() if line.strip()]
+    if "predictions.compare(" in cell.source:  # the verdict by itself takes no time
+        shows = any("<img" in page or "<pre>" in page for page in pages)
+        lines = [line for line in lines if shows and not VERDICT.match(line)]
     if not lines:
         return 0
     return len(lines) / 7 + 0.2 + 3 * ("widgets." in cell.source) + 0.67 * any(pages)

@@ -10,7 +10,7 @@ from torch import Tensor
 from mnist_lessons.checks import asking
 from mnist_lessons.checks.asking import exercise, fresh, require
 
-WINDOW = torch.tensor([[0.0, 0, 1], [0, 2, 3], [0, 1, 3]])
+WINDOW = torch.tensor([[3.0, 0, 1], [0, 2, 3], [1, 1, 3]])
 LEFT = torch.tensor([[-1.0, 0, 1]] * 3)  # answers to left edges
 UPPER = LEFT.T  # and to upper ones
 SEVEN = """\
@@ -43,6 +43,10 @@ def one_window(answer: Any) -> str:
         "as it is: its left column on the window's left column.",
         float((WINDOW * UPPER).sum()) - 1: "You exchanged rows and columns of the "
         "kernel.",
+        float(WINDOW[:, 2].sum()) - 1: "What do the left column's pixels count? The "
+        "weights on them are not 0.",
+        float((WINDOW * LEFT.abs()).sum()) - 1: "The weights of the left column are "
+        "below 0: ink under them makes the response smaller.",
         float(WINDOW.sum()): "That is the sum of the window. What becomes of the "
         "kernel's numbers?",
         float(WINDOW.sum()) - 1: "That is the sum of the window and the bias. What "
@@ -72,7 +76,14 @@ def convolve(function: Any) -> str:
     image = torch.randn(7, 11, generator=random)
     bias = 0.5 + float(torch.rand(1, generator=random))
     kernel = torch.randn(3, 3, generator=random)
-    result = asking.a_tensor(asking.call(function, image, kernel, bias))
+    try:
+        result = asking.a_tensor(asking.call(function, image, kernel, bias))
+    except asking.NotYetError as stopped:  # nine products do not fit in one place
+        require(
+            "expand(" not in str(stopped),
+            "One window gives one number: did you add up the products?",
+        )
+        raise
     true = _convolved(image, kernel, bias)
     shape = tuple(result.shape)
     require(shape != (), "You return one number. There is one for each place.")
@@ -262,6 +273,10 @@ def max_pool(function: Any) -> str:
         "pixels further on.",
     )
     require(
+        result.shape not in {(4, 2), (6, 2), (2, 2), (2, 6)},
+        "Which two axes run *inside* a block?",
+    )
+    require(
         result.shape == true.shape,
         f"An image of shape {tuple(image.shape)} should become {tuple(true.shape)}, "
         f"half as high and half as wide; yours is {tuple(result.shape)}.",
@@ -315,7 +330,9 @@ def random_shift(function: Any) -> str:
     images = -torch.rand(count, 1, 12, 14, generator=random)  # ink up to the edge
     images[:, :, 5:7, 6:8] = 1.0  # and a blot that tells how far it went
     images[0, 0, 0, 0] = -2.0  # the background
-    result = asking.a_tensor(asking.call(function, images, most))
+    result = asking.call(function, images, most)
+    require(not isinstance(result, list), "Return one tensor; you have a list.")
+    result = asking.a_tensor(result)
     require(
         result.shape == images.shape,
         f"Images of shape {tuple(images.shape)} should keep it; yours have "
