@@ -274,7 +274,7 @@ def test_the_means_that_lesson_4_states_are_those_of_the_table():
             assert f" {float(gains.mean()):.2f} ± {error:.2f} " in prose
     lost = 100 * (moved["CNN"] - moved["CNN, built in"])[:, 0]
     error = float(lost.std()) / len(lost) ** 0.5
-    assert f"({float(lost.mean()):.2f} ± {error:.2f}, paired" in prose
+    assert f" {float(lost.mean()):.2f} ± {error:.2f}, paired" in climax
 
 
 def test_shifts_rebuilds_its_table_from_few_digits(shifts, tmp_path, monkeypatch):
