@@ -1,4 +1,4 @@
-"""New training digits from old ones: each is turned, scaled and moved a little."""
+"""New training digits from old ones: each is turned, scaled or moved a little."""
 
 import math
 
@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from mnist_lessons.arguments import check_number
+from mnist_lessons.arguments import check_number, check_whole
 
 
 def random_affine(
@@ -46,3 +46,25 @@ def random_affine(
     background = images.min()
     moved = F.grid_sample(images - background, places, align_corners=False)
     return moved + background
+
+
+def random_shift(images: Tensor, most: int = 4) -> Tensor:
+    """Move each image by its own random number of whole pixels. Built in lesson 4.
+
+    Args:
+        images: a batch, (batch, 1, height, width); the least value of the batch counts
+            as background and fills what comes in from outside.
+        most: the most pixels to move by, in each of the four directions.
+    """
+    if images.ndim != 4:
+        shape = tuple(images.shape)
+        raise ValueError(f"images should be a batch of four axes; these are {shape}.")
+    most = check_whole("most", most, 0)
+    count, channels, height, width = images.shape
+    wide = F.pad(images, (most, most, most, most), value=float(images.min()))
+    first = torch.randint(2 * most + 1, (2, count, 1), device=images.device)
+    rows = first[0] + torch.arange(height, device=images.device)
+    columns = first[1] + torch.arange(width, device=images.device)
+    rows = rows[:, None, :, None].expand(-1, channels, -1, wide.shape[3])
+    columns = columns[:, None, None, :].expand(-1, channels, height, -1)
+    return wide.gather(2, rows).gather(3, columns)

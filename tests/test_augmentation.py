@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from mnist_lessons.augmentation import random_affine
+from mnist_lessons.augmentation import random_affine, random_shift
 
 ROWS, COLUMNS = torch.meshgrid(torch.arange(28.0), torch.arange(28.0), indexing="ij")
 DISC = ((ROWS - 13.5) ** 2 + (COLUMNS - 13.5) ** 2 < 36).float()[None, None]
@@ -84,7 +84,29 @@ def test_what_comes_in_from_outside_is_background():
     torch.testing.assert_close(moved[:, 0, 0], torch.full((100, 28), -0.4242))
 
 
+def test_whole_pixels_move_each_image_by_its_own_and_nothing_else():
+    images = torch.rand(500, 2, 9, 6) - 0.5
+    images[:, :, 4, 3] = 1.0
+    moved = random_shift(images, most=2)
+    where = (moved[:, 0] == 1).flatten(1).int().argmax(dim=1)
+    places = [(place // 6 - 4, place % 6 - 3) for place in where.tolist()]
+    assert len(set(places)) == 25
+    wide = torch.nn.functional.pad(images, (2, 2, 2, 2), value=float(images.min()))
+    for image, new, (down, right) in zip(wide, moved, places, strict=True):
+        cut = image[:, 2 - down : 11 - down, 2 - right : 8 - right]
+        assert torch.equal(new, cut)
+    assert torch.equal(random_shift(images, most=0), images)
+    torch.manual_seed(1)
+    first = random_shift(images)
+    torch.manual_seed(1)
+    assert torch.equal(first, random_shift(images))
+
+
 def test_what_makes_no_sense_is_refused_by_name():
+    with pytest.raises(ValueError, match="four axes"):
+        random_shift(BAR[0].float())
+    with pytest.raises(ValueError, match="most=-1"):
+        random_shift(BAR.float(), most=-1)
     for images in (BAR[0].float(), many(BAR, 2).byte()):
         with pytest.raises(ValueError, match="should be a batch of floats"):
             random_affine(images)

@@ -1,14 +1,20 @@
-"""`benchmarks/speed.py` and `record.py`: that they run, and their figures."""
+"""`benchmarks/speed.py`, `record.py`, `shifts.py`: that they run, and their figures."""
 
+import ast
+import csv
 import importlib
 import json
+import re
 from pathlib import Path
 from types import SimpleNamespace
 from unittest.mock import Mock
 
 import pytest
 import torch
+from lesson_cells import LESSONS, cells_of, code_of, prose_of
 from torch import nn
+
+from mnist_lessons import measured
 
 FOLDER = Path(__file__).resolve().parent.parent / "benchmarks"
 
@@ -188,3 +194,144 @@ def test_record_writes_everything_after_each_model(tmp_path, capsys, monkeypatch
         assert record.table(results) in text
     assert "member: channels (16, 32, 32), " in page
     assert "6 epochs, batches of 256, random degrees 8, shift 1.5, scale 0.1." in page
+
+
+@pytest.fixture(scope="module")
+def shifts():
+    return script("shifts")
+
+
+def lines_of(path):
+    with path.open(encoding="utf-8") as file:
+        return [tuple(line) for line in csv.reader(file)]
+
+
+def test_the_table_of_moved_digits_is_what_its_script_writes(shifts):
+    head, *lines = lines_of(shifts.OUT)
+    assert head == shifts.Line._fields
+    expected = [
+        (network, digits, seed, left)
+        for seed in range(20)
+        for network, digits, all_seeds in shifts.RUNS
+        if all_seeds or seed < shifts.HALF
+        for left in (shifts.MOVES if all_seeds else [0])
+    ]
+    assert [(n, d, int(seed), int(left)) for n, d, seed, left, _ in lines] == expected
+    assert all(1_000 < int(right) < 9_950 for *_, right in lines)
+
+
+def test_the_measured_accuracies_are_those_of_the_table(shifts):
+    _, *lines = lines_of(shifts.OUT)
+    right = {tuple(line[:4]): int(line[4]) / 10_000 for line in lines}
+    torn, moved = measured.torn(), measured.moved()
+    names = ["MLP", "local", "CNN"]
+    assert list(torn) == [f"{n}, {kind}" for kind in ("whole", "torn") for n in names]
+    assert {values.shape for values in torn.values()} == {(10,)}
+    assert {values.shape for values in moved.values()} == {(20, 5)}
+    at = pytest.approx
+    assert float(torn["local, torn"][7]) == at(right["local", "torn", "7", "0"])
+    assert float(torn["CNN, whole"][3]) == at(right["CNN", "as they are", "3", "0"])
+    data, built = moved["MLP, in the data"], moved["CNN, built in"]
+    assert float(data[19, 4]) == at(right["MLP", "moved", "19", "4"])
+    assert float(built[2, 1]) == at(right["anywhere", "as they are", "2", "1"])
+    # what lesson 4 says of them holds for every seed
+    for seed in range(10):
+        mlp, local, cnn = (torn[f"{name}, whole"][seed] for name in names)
+        assert mlp + 0.01 < local < cnn
+        mlp, local, cnn = (torn[f"{name}, torn"][seed] for name in names)
+        assert cnn + 0.01 < local < mlp + 0.003
+    for seed in range(20):
+        ends = {name: runs[seed, -1] for name, runs in moved.items()}
+        assert ends["MLP"] < 0.5 < ends["CNN"] < 0.8 < 0.88 < ends["CNN, built in"]
+        assert ends["CNN, built in"] < ends["CNN, in the data"]
+        assert ends["MLP, in the data"] > 0.9
+
+
+def test_the_means_that_lesson_4_states_are_those_of_the_table():
+    prose, moved, torn = (
+        prose_of(cells_of(LESSONS[3])),
+        measured.moved(),
+        measured.torn(),
+    )
+    (climax,) = re.findall(r"^Moved by four pixels .*?(?=^## )", prose, re.M | re.S)
+    means = {name: 100 * runs.mean(dim=0) for name, runs in moved.items()}
+    stated = [float(number) for number in re.findall(r"\d\d\.\d", climax)]
+    ends = ["CNN", "CNN, built in", "CNN, in the data", "MLP, in the data", "MLP"]
+    home = [
+        "CNN, built in",
+        "CNN",
+        "CNN, in the data",
+        "CNN",
+        "MLP, in the data",
+        "MLP",
+    ]
+    expected = [*(means[n][4] for n in ends), *(means[n][0] for n in home)]
+    assert stated == pytest.approx([float(mean) for mean in expected], abs=0.051)
+    for better, worse in (("local", "MLP"), ("CNN", "local")):
+        for kind in ("whole", "torn"):
+            gains = 100 * (torn[f"{better}, {kind}"] - torn[f"{worse}, {kind}"])
+            error = float(gains.std()) / len(gains) ** 0.5
+            assert f" {float(gains.mean()):.2f} ± {error:.2f} " in prose
+    lost = 100 * (moved["CNN"] - moved["CNN, built in"])[:, 0]
+    error = float(lost.std()) / len(lost) ** 0.5
+    assert f" {float(lost.mean()):.2f} ± {error:.2f}, paired" in climax
+
+
+def test_shifts_rebuilds_its_table_from_few_digits(shifts, tmp_path, monkeypatch):
+    monkeypatch.setattr(shifts, "HALF", 1)
+    out, used = tmp_path / "new" / "shifts.csv", []
+    fit = shifts.fit
+
+    def note(model, loader, **recipe):
+        used.append((type(model).__name__, recipe["augment"]))
+        assert recipe["epochs"] == 1
+        assert recipe["lr"] == 0.01
+        return fit(model, loader, **recipe)
+
+    monkeypatch.setattr(shifts, "fit", note)
+    shifts.main(["--seeds", "2", "--limit", "300", "--out", str(out)])
+    head, *lines = lines_of(out)
+    assert head == shifts.Line._fields
+    assert len(lines) == 2 * 5 * 5 + 4
+    assert all(0 <= int(right) <= 300 for *_, right in lines)
+    change = {"as they are": None, "moved": shifts.random_shift, "torn": shifts.tear}
+    classes = {"MLP": "MLP", "CNN": "CNN", "anywhere": "Anywhere", "local": "Local"}
+    first = [(classes[network], change[digits]) for network, digits, _ in shifts.RUNS]
+    assert used[: len(first)] == first
+    # a seed gives the same again, and torn digits are scored torn
+    train, valid = (
+        torch.utils.data.TensorDataset(*loader.dataset[:300])
+        for loader in shifts.load_mnist()[:2]
+    )
+    (again,) = shifts.measure("MLP", "torn", 0, train, valid)
+    assert tuple(map(str, again)) in lines
+    images = torch.arange(784.0).reshape(1, 1, 28, 28)
+    assert not torch.equal(shifts.tear(images), images)
+    assert torch.equal(shifts.tear(images).flatten().sort()[0], images.flatten())
+    assert torch.equal(shifts.shift(images, -3)[..., :25], images[..., 3:])
+    assert (shifts.shift(images, -3)[..., 25:] == 0).all()
+
+
+def test_the_networks_of_shifts_are_those_of_lesson_4(shifts):
+    built = {"nn": nn, "F": nn.functional, "LocalLayer": shifts.LocalLayer}
+    built["DigitClassifier"] = shifts.DigitClassifier
+    for cell in code_of(cells_of(LESSONS[3])):
+        source = re.sub(r"^(\s*)[%!].*$", r"\1pass", cell.source, flags=re.M)
+        for part in ast.parse(source).body:
+            if getattr(part, "name", "") in {"Convolutional", "Anywhere", "local"}:
+                exec(ast.unparse(part), built)
+    images = torch.randn(3, 1, 28, 28)
+    for name, build in (
+        ("CNN", built["Convolutional"]),
+        ("anywhere", built["Anywhere"]),
+        ("local", built["local"]),
+    ):
+        theirs, ours = shifts.NETWORKS[name](), build()
+        assert [p.shape for p in theirs.parameters()] == [
+            p.shape for p in ours.parameters()
+        ]
+        pairs = zip(ours.parameters(), theirs.parameters(), strict=True)
+        with torch.no_grad():
+            for one, other in pairs:
+                one.copy_(other)
+        torch.testing.assert_close(ours(images), theirs(images))

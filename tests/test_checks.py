@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch.optim import SGD
 
-from mnist_lessons import LinearModel, checks, evaluate, fit
+from mnist_lessons import LinearModel, augmentation, checks, evaluate, fit
 from mnist_lessons.checks import lesson_2
 
 ALL = {name: check for name, check in vars(checks).items() if callable(check)}
@@ -143,6 +143,59 @@ def max_pool(image):
     return blocks(image).amax(dim=(1, 3))
 
 
+def convolve(image, kernel, bias, *, turned=False, cut=0, padding=0, times=1):
+    kernel = kernel.flip(0, 1) if turned else kernel
+    response = F.conv2d(image[None, None], kernel[None, None], padding=padding)[0, 0]
+    return response[cut:, cut:] + times * bias
+
+
+def in_loops(image, kernel, bias, response_of=None):
+    rows, columns = kernel.shape
+    height, width = image.shape[0] - rows + 1, image.shape[1] - columns + 1
+    response = torch.zeros(height, width)
+    for row in range(height):
+        for column in range(width):
+            window = image[row : row + rows, column : column + columns]
+            products = window * kernel
+            one = response_of(window, kernel, bias) if response_of else products.sum()
+            response[row, column] = one if response_of else one + bias
+    return response
+
+
+def square_only(image, kernel, bias):
+    rows = len(kernel)
+    windows = image.unfold(0, rows, 1).unfold(1, rows, 1)
+    return (windows * kernel[:, :rows]).sum(dim=(2, 3)) + bias
+
+
+def sizes(*values):
+    names = ("as it is", "padding=2", "stride=2", "padding=2, stride=2")
+    return dict(zip(names, values, strict=True))
+
+
+def moved(images, most, *, top=None, left=None, fill=None, side=0, roll=False):
+    """Move images at random; `top` and `left` make the draws, from most's double."""
+    count, _, height, width = images.shape
+    fill = float(images.min()) if fill is None else fill
+    wide = F.pad(images, (most,) * 4, value=fill)
+    draws = [torch.randint(0, 2 * most + 1, (count,)) for _ in range(2)]
+    rows = draws[0] if top is None else top(draws[0])
+    columns = draws[1] if left is None else left(draws)
+    if roll:
+        pairs = zip(images, rows.tolist(), columns.tolist(), strict=True)
+        return torch.stack([i.roll((d - most, r - most), (1, 2)) for i, d, r in pairs])
+    cut = [
+        wide[i, :, rows[i] : rows[i] + height + side, columns[i] : columns[i] + width]
+        for i in range(count)
+    ]
+    return torch.stack(cut)
+
+
+def same_each_time(images, most):
+    torch.manual_seed(0)
+    return moved(images, most)
+
+
 def farthest_from_0(image):
     largest, smallest = max_pool(image), -max_pool(-image)
     return torch.where(largest > -smallest, largest, smallest)
@@ -178,7 +231,7 @@ def all_columns(weights, bias, images, labels, lr):
     return weights - lr * gradient, bias - lr * errors.mean(dim=0)
 
 
-def moved(weights, bias, after):
+def with_bias_moved(weights, bias, after):
     """Return new weights, and the bias moved from 0 as far as it was in `after`."""
     return after[0], bias + after[1]
 
@@ -244,9 +297,18 @@ RIGHT = {
         lambda e, w, z: F.threshold(z, 0, 0).sign() * (e @ w),
     ],
     "which_overfits": ["D"],
-    "edge_filter": ["B"],
+    "one_window": [2, 2.0, torch.tensor(2.0), [2]],
+    "convolve": [convolve, in_loops, lambda i, k, b: convolve(i, k, b).double()],
+    "map_sizes": [sizes(24, 28, 12, 14), sizes(24.0, 28, torch.tensor(12), 14)],
+    "filter_parameters": [[208, 2336], (208, 2336.0), torch.tensor([208, 2336])],
+    "random_shift": [
+        moved,
+        lambda i, m: augmentation.random_shift(i, m),
+        lambda i, m: torch.stack(
+            [moved(i[n : n + 1], m, fill=float(i.min()))[0] for n in range(len(i))]
+        ),
+    ],
     "max_pool": [max_pool, lambda i: F.max_pool2d(i[None, None], 2)[0, 0]],
-    "small_cnn": [(0.982, 15_898), (0.98, 20_000), [0.981, 14_538]],
     "range_test": ["C"],
     "search_space": [
         space(),
@@ -379,7 +441,9 @@ WRONG = {
             *given, softmax=lambda z: (0.1 * z).softmax(1)
         ),
         "columns of all labels": all_columns,
-        "lack the bias": lambda w, b, x, y, lr: moved(w, b, step(w, 0 * b, x, y, lr)),
+        "lack the bias": lambda w, b, x, y, lr: with_bias_moved(
+            w, b, step(w, 0 * b, x, y, lr)
+        ),
         "Where is the learning rate": lambda w, b, x, y, lr: step(w, b, x, y, 1.0),
         "how far to go": lambda w, b, *rest: [
             old - new for old, new in zip((w, b), step(w, b, *rest), strict=True)
@@ -475,7 +539,99 @@ WRONG = {
         "changes the tensor": lambda e, w, z: (e @ w) * z.clamp_(min=0).sign(),
     },
     "which_overfits": {"to the end": "A", "it underfits": "B", "dropout on": "C"},
-    "edge_filter": {"no direction": "A", "run across": "C", "where you leave it": "D"},
+    "one_window": {
+        "bias is still missing": 3,
+        "makes the sum smaller": 4,
+        "not to each of the nine": -6,
+        "turned the kernel round": -4,
+        "exchanged rows and columns": 0,
+        "left column's pixels": 6,
+        "makes the response smaller": 10,
+        "sum of the window. What": 14,
+        "sum of the window and the bias": 13,
+        "nine products": 5,
+    },
+    "convolve": {
+        "one number": lambda i, k, b: (i[:3, :3] * k).sum() + b,
+        "would hang over": lambda i, k, b: convolve(i, k, b, padding=1),
+        "are missing": lambda i, k, b: convolve(i, k, b, cut=1),
+        "Too many places": lambda i, k, b: F.pad(convolve(i, k, b), (0, 1, 0, 1)),
+        "Height and width": lambda i, k, b: convolve(i, k, b).T,
+        "the loop over its places": lambda i, k, b: i[:3, :3] * k + b,
+        "5 times 9": lambda i, k, b: convolve(i, k, b).flatten(),
+        "bias is missing": lambda i, k, b: convolve(i, k, b, times=0),
+        "to each product": lambda i, k, b: convolve(i, k, b, times=9),
+        "upside down": lambda i, k, b: convolve(i, k, b, turned=True),
+        "of the kernel, are exchanged": lambda i, k, b: convolve(i, k.T, b),
+        "the mean": lambda i, k, b: in_loops(
+            i, k, b, lambda w, k, b: (w * k).mean() + b
+        ),
+        "did you add up the products": lambda i, k, b: in_loops(
+            i, k, b, lambda w, k, b: w * k + b
+        ),
+        "below 0": lambda i, k, b: convolve(i, k, b).relu(),
+        "product of matrices": lambda i, k, b: in_loops(
+            i, k, b, lambda w, k, b: (w @ k).sum() + b
+        ),
+        "add up the window": lambda i, k, b: in_loops(
+            i, k, b, lambda w, k, b: w.sum() + b
+        ),
+        "All zeros": lambda i, k, b: torch.zeros(5, 9),
+        "first of the nine": lambda i, k, b: i[:-2, :-2] * k[0, 0] + b,
+        "number by number": lambda i, k, b: convolve(i, k, b) ** 2,
+        "square kernels only": square_only,
+        "Return a tensor": lambda i, k, b: convolve(i, k, b).tolist(),
+        "Your function stopped": lambda i, k, b: i @ k,
+    },
+    "map_sizes": {
+        "as it is: the place where": sizes(23, 27, 11, 13),
+        "as it is: the whole kernel": sizes(28, 28, 12, 14),
+        "padding=2: padding stands on both": sizes(24, 26, 12, 14),
+        "padding=2: the padding makes": sizes(24, 24, 12, 14),
+        "stride=2: a stride of 2": sizes(24, 28, 24, 14),
+        "stride=2: half a place": sizes(24, 28, 12.5, 14),
+        "stride=2: a step over the end": sizes(24, 28, 13, 14),
+        "padding=2, stride=2: the whole kernel": sizes(24, 28, 12, 16),
+        "row of boxes": sizes(24, 28, 12, 99),
+        "Keep the four names": {"as it is": 24},
+        "Keep the dictionary": [24, 28, 12, 14],
+        "four numbers": sizes(24, 28, 12, "half"),
+    },
+    "filter_parameters": {
+        "first, what about the biases": [200, 2336],
+        "There are eight": [26, 2336],
+        "not as the weights": [225, 2336],
+        "weights are shared": [208 * 576, 2336],
+        "The first: eight filters": [207, 2336],
+        "second, what about the biases": [208, 2304],
+        "sees all eight maps": [208, 320],
+        "one bias, not one": [208, 2560],
+        "as its filters": [208, 2312],
+        "There are 32": [208, 73],
+        "How many numbers does one hold": [208, 1],
+        "two numbers in brackets": [208],
+    },
+    "random_shift": {
+        "Nothing has moved": lambda i, _m: i.clone(),
+        "move together": lambda i, m: moved(
+            i,
+            m,
+            top=lambda t: t[:1].expand(len(t)),
+            left=lambda t: t[1][:1].expand(len(t[1])),
+        ),
+        "to the sides only": lambda i, m: moved(i, m, top=lambda t: t * 0 + m),
+        "up and down only": lambda i, m: moved(i, m, left=lambda t: t[0] * 0 + m),
+        "as far down as": lambda i, m: moved(i, m, left=lambda t: t[0]),
+        "draws from 0 to n - 1": lambda i, m: moved(i, m, top=lambda t: t.clamp(min=1)),
+        "None ever moves down": lambda i, m: moved(i, m, top=lambda t: t.clamp(min=m)),
+        "some move by 4": lambda i, m: moved(i, m + 1),
+        "in the same way": same_each_time,
+        "filled with 0": lambda i, m: moved(i, m, fill=0.0),
+        "comes back on the other": lambda i, m: moved(i, m, roll=True),
+        "should be unchanged": lambda i, m: moved(i, m).clamp(min=-0.5),
+        "you have a list": lambda i, m: list(moved(i, m)),
+        "should keep it": lambda i, m: F.pad(i, (m,) * 4),
+    },
     "max_pool": {
         "the mean": lambda i: blocks(i).mean(dim=(1, 3)),
         "the smallest": lambda i: blocks(i).amin(dim=(1, 3)),
@@ -484,12 +640,13 @@ WRONG = {
         "one corner": lambda i: i[::2, ::2],
         "four neighbours in a row": lambda i: i.reshape(4, 6, 4).amax(dim=2),
         "overlap": lambda i: F.max_pool2d(i[None, None], 2, 1)[0, 0],
+        "run *inside* a block": lambda i: blocks(i).amax(dim=(2, 3)),
+        "Which two axes": lambda i: blocks(i).amax(dim=(0, 1)),
         "half as high": lambda i: blocks(i).amax(dim=1),
         "two things": lambda i: blocks(i).amax(dim=3).max(dim=1),
         "gradient cannot flow": lambda i: max_pool(i).detach(),
         "two rows and two columns": lambda i: blocks(i)[:, 1, :, 1],
     },
-    "small_cnn": {"97.99%": (0.9799, 15_898), "what little(...)": (0.9999, 15_898)},
     "range_test": {"hardly begun": "A", "on its way down": "B", "on its way up": "D"},
     "search_space": {
         "Return a dictionary": lambda t: list(space()(t).values()),
@@ -605,7 +762,7 @@ def test_a_check_never_raises_and_never_praises_nonsense(name, capsys):
 FRESH = ["centre_of_mass", "dataset", "nearest_neighbour", "softmax", "step"]
 
 
-@pytest.mark.parametrize("name", [*FRESH, "dropout", "max_pool"])
+@pytest.mark.parametrize("name", [*FRESH, "dropout", "max_pool", "convolve"])
 def test_input_is_fresh_each_time_and_never_changes_the_verdict(name):
     seen, before = [], torch.get_rng_state()
     for _ in range(2):

@@ -27,12 +27,12 @@ PIECES = {
     "01": ["DigitBrowser", "BatchExplorer"],
     "02": ["Descent", "LearningRate", "DrawingPad"],
     "03": ["Boundary", "FittingCurves", "DrawingPad"],
-    "04": ["FilterWorkshop", "FilterWorkshop", "ConfusionExplorer", "DrawingPad"],
+    "04": ["FilterWorkshop", "ConfusionExplorer", "DrawingPad"],
     "05": ["ConfusionExplorer", "DrawingPad"],
 }
 
 # the lessons of the second edition; the others follow
-SECOND_EDITION = ("01_data", "02_linear_model", "03_mlp")
+SECOND_EDITION = ("01_data", "02_linear_model", "03_mlp", "04_cnn")
 second_edition = pytest.mark.parametrize(
     "path", [NOTEBOOKS / f"{stem}.ipynb" for stem in SECOND_EDITION], ids=SECOND_EDITION
 )

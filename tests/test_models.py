@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from mnist_lessons import CNN, MLP, DigitClassifier, LinearModel, seed_everything
+from mnist_lessons.models import LocalLayer
 
 BUILDS = {
     "linear": LinearModel,
@@ -223,6 +224,25 @@ def test_the_cnn_is_convolutions_and_pooling_and_then_an_mlp(batch):
     hidden, last = parts_of(model, nn.Linear)
     values = (values.flatten(1) @ hidden.weight.T + hidden.bias).clamp(min=0)
     torch.testing.assert_close(model(batch[0]), values @ last.weight.T + last.bias)
+
+
+def test_a_local_layer_is_a_convolution_where_its_places_share_and_only_there():
+    conv, local = nn.Conv2d(3, 4, 3), LocalLayer(3, 4, kernel_size=3, size=7)
+    assert local.weight.shape == (25, 4, 27)
+    assert abs(local.weight).max() <= 27**-0.5 < 1.1 * abs(local.weight).max()
+    images = torch.randn(2, 3, 7, 7)
+    assert not torch.allclose(local(images), conv(images), atol=1e-2)
+    with torch.no_grad():
+        local.weight[:] = conv.weight.flatten(1)
+        local.bias[:] = conv.bias[:, None]
+    torch.testing.assert_close(local(images), conv(images))
+    before = local(images)
+    with torch.no_grad():
+        local.weight[8] += 1.0  # row 1, column 3 of 5
+    changed = (local(images) != before).any(dim=1)
+    assert changed.nonzero().tolist() == [[0, 1, 3], [1, 1, 3]]
+    local(images).sum().backward()
+    assert local.weight.grad.abs().min() > 0
 
 
 @pytest.mark.parametrize("model_class", [MLP, CNN])

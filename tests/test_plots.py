@@ -11,6 +11,7 @@ import matplotlib as mpl
 import optuna
 import pytest
 import torch
+from matplotlib.colors import to_rgb
 from optuna.distributions import CategoricalDistribution, FloatDistribution
 from PIL import Image
 
@@ -87,6 +88,11 @@ EVERY = {
         {"0": POINTS, "1": 1 - POINTS}, lambda p: p[:, 0] - 0.6, ["x", "y"], "a line"
     ),
     "backward": lambda: plots.backward(x=3, w=1, v=-2, target=4),
+    "repeated": lambda: plots.repeated(
+        {"a": torch.tensor([0.75, 0.5]), "b": torch.tensor([0.25])},
+        {"a": 0.625},
+        xlabel="accuracy",
+    ),
     "trials": lambda: pictures.trials(a_study()),
     "importances": lambda: pictures.importances(a_study()),
     "parallel": lambda: pictures.parallel(a_study()),
@@ -122,6 +128,7 @@ ALT = {  # patterns in the words of each
     "boundary": "between 0 and 1. a line. .* 3 of 3 points .* 0 and 2 of 3 .* class 1",
     "backward": "w 1 and v -2, .*: 3, .*y \N{MINUS SIGN}10, v \N{MINUS SIGN}30, .*w 60",
     "descent": "at learning rate 0.25. The weight goes through -0.8, -0.4, -0.2",
+    "repeated": "a 0.5 to 0.75, mean 0.625, the run just made 0.625; b 0.25 to 0.25",
     "ladder": "linear: 92.00% with 7,850 numbers, 0.25 seconds; cnn: 99.70%",
     "trials": "Finished: 6, from 90.00% to 94.00%, which trial 4 reached; cut short: 2",
     "importances": r"From 6 finished trials: lr \d+%, optimizer \d+%",
@@ -345,6 +352,31 @@ def test_curves_mark_positions_and_have_ticks_at_whole_or_few_positions():
         assert all(float(tick).is_integer() for tick in axis.get_xticks())
         assert axis.get_ylim() == (0, 9)
         assert list(axis.lines[0].get_xdata()) == (places or [1, 2, 3])
+
+
+def test_other_runs_of_a_line_are_a_band_of_its_colour_from_least_to_largest():
+    other = torch.tensor([[0.5, 0.75], [0.25, 1.0], [0.375, 0.5]])
+    lines, look = {"a": [0.3, 0.6], "b": [0, 1]}, {"xlabel": "x", "ylabel": "y"}
+    for x, places in ((None, (1, 2)), ([3, 5], (3, 5))):
+        picture = plots.curves(lines, x=x, bands={"b": other}, **look)
+        (axis,) = picture.figure.axes
+        (band,) = axis.collections
+        corners = {tuple(corner) for corner in band.get_paths()[0].vertices.tolist()}
+        first, last = places
+        assert corners == {(first, 0.25), (first, 0.5), (last, 0.5), (last, 1.0)}
+        colour = to_rgb(axis.lines[1].get_color())
+        assert tuple(band.get_facecolor()[0][:3]) == pytest.approx(colour)
+        assert "b over 3 other runs at the end 0.5 to 1" in picture.alt
+
+
+def test_repeated_runs_are_dots_with_a_bar_at_the_mean_and_the_last_a_diamond():
+    (axis,) = axes_of("repeated")
+    dots, bar, live, other, _ = axis.lines
+    assert points(dots) == [(0.75, 0), (0.5, 0)]
+    assert points(bar) == points(live) == [(0.625, 0)]
+    assert (bar.get_marker(), live.get_marker()) == ("|", "D")
+    assert points(other) == [(0.25, 1)]
+    assert [text.get_text() for text in axis.get_yticklabels()] == ["a", "b"]
 
 
 def test_a_history_has_a_line_for_each_kind_of_digits_or_says_why_not():

@@ -386,6 +386,10 @@ def test_learned_kernels_can_be_chosen_and_not_edited_where_there_are_some(some)
     first = model.features[0]
     first.bias.data.fill_(0.5)
     workshop = widgets.FilterWorkshop(some(20), model, index=7)
+    assert workshop.preset.value == "learned 1"  # so that the still picture shows one
+    assert torch.equal(workshop.kernel, first.weight[0, 0])
+    still = workshop.picture.figure.axes[1].images[0].get_array()
+    assert torch.equal(torch.tensor(still), first.weight[0, 0].detach())
     workshop.preset.value = "learned 3"
     assert torch.equal(workshop.kernel, first.weight[2, 0])
     assert not workshop.numbers.editable

@@ -21,7 +21,14 @@ from mnist_lessons.checks.lesson_2 import (
     train,
 )
 from mnist_lessons.checks.lesson_3 import blame, dropout, relu_off, which_overfits
-from mnist_lessons.checks.lesson_4 import edge_filter, max_pool, small_cnn
+from mnist_lessons.checks.lesson_4 import (
+    convolve,
+    filter_parameters,
+    map_sizes,
+    max_pool,
+    one_window,
+    random_shift,
+)
 from mnist_lessons.checks.lesson_5 import (
     clothes,
     few_digits,

@@ -14,6 +14,7 @@ from mnist_lessons.plots.charts import (
     histograms,
     history,
     ladder,
+    repeated,
     runs,
     scatter,
     spread,

@@ -64,16 +64,29 @@ def curves(
     logy: bool = False,
     ylim: tuple[float, float] | None = None,
     marks: Mapping[str, float] | None = None,
+    bands: Mapping[str, Tensor] | None = None,
 ) -> Picture:
     """Draw lines, the heights of each by its name, over common positions `x`.
 
     Where nothing is given, these are 1, 2, 3, ...; `logx` spaces them by their ratios,
     `logy` the heights. `percent` shows fractions in percent, `ylim` only heights in
     this range. `marks` are positions to point out, by the letter to write above each.
+    `bands` has other runs, (runs, positions), by the names of lines: bands from the
+    least to the largest.
     """
     figure, (axis,) = grid(1, 7.6, 3.6)
     axis.set_yscale("log" if logy else "linear")
     ends = _draw_lines(axis, lines, x)
+    colours = {line.get_label(): line.get_color() for line in axis.lines}
+    for name, other in (bands or {}).items():
+        if name not in lines:
+            continue
+        places = range(1, other.shape[1] + 1) if x is None else x
+        low, high = other.amin(dim=0).tolist(), other.amax(dim=0).tolist()
+        look: dict[str, Any] = {"color": colours[name], "alpha": 0.25, "linewidth": 0}
+        axis.fill_between(places, low, high, **look)
+        spread = f"at the end {low[-1]:.3g} to {high[-1]:.3g}"
+        ends += f"; {name} over {len(other)} other runs {spread}"
     axis.set(xlabel=xlabel, ylabel=ylabel, ylim=ylim)
     if logx:
         axis.set_xscale("log")
@@ -358,6 +371,43 @@ def spread(scores: Mapping[str, Sequence[Score]]) -> Picture:
         figure,
         f"Validation accuracy and loss of {', '.join(scores)}, one dot a run and a bar "
         f"at the mean. {listed}.",
+    )
+
+
+@picture.in_one_style
+def repeated(
+    runs: Mapping[str, Tensor],
+    live: Mapping[str, float] | None = None,
+    *,
+    xlabel: str,
+    percent: bool = False,
+) -> Picture:
+    """Draw a value for each of several runs, by name: dots, and a bar at their mean.
+
+    `live` has one more value for some names, from the run just made: a diamond.
+    """
+    figure, (axis,) = grid(1, 6.4, 0.8 + 0.38 * len(runs))
+    listed = []
+    for row, (name, values) in enumerate(runs.items()):
+        heights = values.detach().cpu().float().flatten()
+        mean = float(heights.mean())
+        axis.plot(heights, [row] * len(heights), "o", color=BLUE, alpha=0.8)
+        axis.plot(mean, row, "|", color=BLACK, markersize=18, markeredgewidth=2)
+        ends = f"{float(heights.min()):.3g} to {float(heights.max()):.3g}"
+        words = f"{name} {ends}, mean {mean:.3g}"
+        if live and name in live:
+            look: dict[str, Any] = {"color": ORANGE, "markersize": 9, "zorder": 3}
+            axis.plot(live[name], row, "D", markeredgecolor=BLACK, **look)
+            words += f", the run just made {live[name]:.3g}"
+        listed.append(words)
+    axis.set(xlabel=xlabel, ylim=(len(runs) - 0.5, -0.5))
+    axis.set_yticks(range(len(runs)), list(runs))
+    axis.grid(axis="x")
+    if percent:
+        axis.xaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+    return Picture(
+        figure,
+        f"Dots of {xlabel} for {', '.join(runs)}, one a run. {'; '.join(listed)}.",
     )
 
 

@@ -38,8 +38,9 @@ class FilterWorkshop(Redrawn):
     """A 3x3 kernel to edit, or a learned one, and what it makes of a digit.
 
     The model's first convolution gives the learned kernels; their maps are drawn
-    without its padding and stride. `preset` is the list of kernels, `number` says which
-    digit is shown, `index` at first. Built in lesson 4.
+    without its padding and stride. `preset` is the list of kernels; with a model it
+    begins with the first learned one. `number` says which digit is shown, `index` at
+    first. Built in lesson 4.
     """
 
     about = "a kernel to edit, and what it finds in a digit"
@@ -64,6 +65,8 @@ class FilterWorkshop(Redrawn):
         self.preset.observe(self.reacting(self._take_preset), names="value")
         self.numbers.observe(self.reacting(self._take_numbers), names="values")
         self.number.observe(self.reacting_soon(self.redraw), names="value")
+        if self._learned:
+            self.preset.value = next(iter(self._learned))
 
     @property
     def kernel(self) -> Tensor:

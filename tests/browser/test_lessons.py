@@ -124,7 +124,9 @@ def test_units_and_bend_move_the_boundary(lesson):
 
 @in_lessons("04_cnn")
 def test_a_kernel_is_edited_and_a_learned_one_chosen(lesson):
-    workshop = lesson.pieces().filter(has=lesson.page.locator(".mnist-kernel")).last
+    workshop = lesson.pieces().filter(has=lesson.page.locator(".mnist-kernel"))
+    with lesson.changes(workshop.locator("img")):  # it begins with a learned one
+        workshop.get_by_role("combobox").select_option("outline")
     with lesson.changes(workshop.locator("img")):
         workshop.get_by_label("weight in row 2, column 2").fill("5")
     menu = workshop.get_by_role("combobox")
@@ -136,14 +138,17 @@ def test_a_kernel_is_edited_and_a_learned_one_chosen(lesson):
 
 
 @in_lessons("04_cnn", "05_tuning")
-def test_a_cell_of_the_confusion_matrix_shows_its_digits_and_training_is_drawn(lesson):
+def test_a_cell_of_the_confusion_matrix_shows_its_digits(lesson):
     piece = lesson.piece(".lessons-confusion-told")
     piece.get_by_role("button", name=re.compile("^3 read as 3: ")).click()
     piece.get_by_text("Label 3, answer 3: ").wait_for()
     cards = piece.locator(".lessons-confusion-card")
     assert cards.count() == 10
     assert "3" in cards.first.inner_text()
-    # and training was drawn while it went on
+
+
+@in_lessons("05_tuning")
+def test_training_is_drawn_while_it_goes_on(lesson):
     chart = lesson.cell("live=True, **").locator(".jp-OutputArea img")
     assert chart.count() == 1
     assert chart.evaluate("e => e.naturalWidth > 500")
