@@ -167,7 +167,7 @@ which_overfits = asking.choice(
     "goes on to nearly nothing: what it still learns about its own digits makes its "
     "mistakes on others more expensive.",
     A="A has a gap, and a wide one. But what does its validation loss do to the end?",
-    B="B has hardly moved, and both curves lie on each other: it underfits.",
+    B="B has hardly moved, both losses are high and close together: it underfits.",
     C="In C the training loss lies above the other, since it was measured with dropout "
     "on. And what does the validation loss do to the end?",
 )
