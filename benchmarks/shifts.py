@@ -31,7 +31,7 @@ from torch.utils.data import TensorDataset
 from mnist_lessons import CNN, MLP, DigitClassifier, fit, load_mnist, seed_everything
 from mnist_lessons.augmentation import random_shift
 from mnist_lessons.data import make_loader
-from mnist_lessons.models import LocalLayer
+from mnist_lessons.local import LocalLayer
 from mnist_lessons.training import one_cycle
 
 OUT = Path(__file__).resolve().parent.parent / "mnist_lessons/measured/shifts.csv"

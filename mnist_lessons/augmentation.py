@@ -60,11 +60,8 @@ def random_shift(images: Tensor, most: int = 4) -> Tensor:
         shape = tuple(images.shape)
         raise ValueError(f"images should be a batch of four axes; these are {shape}.")
     most = check_whole("most", most, 0)
-    count, channels, height, width = images.shape
-    wide = F.pad(images, (most, most, most, most), value=float(images.min()))
-    first = torch.randint(2 * most + 1, (2, count, 1), device=images.device)
-    rows = first[0] + torch.arange(height, device=images.device)
-    columns = first[1] + torch.arange(width, device=images.device)
-    rows = rows[:, None, :, None].expand(-1, channels, -1, wide.shape[3])
-    columns = columns[:, None, None, :].expand(-1, channels, height, -1)
-    return wide.gather(2, rows).gather(3, columns)
+    count, _, height, width = images.shape
+    wide = F.pad(images, (most,) * 4, value=float(images.min()))
+    top, left = torch.randint(2 * most + 1, (2, count), device=images.device).tolist()
+    cut = zip(wide, top, left, strict=True)
+    return torch.stack([i[:, y : y + height, x : x + width] for i, y, x in cut])

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from mnist_lessons import CNN, MLP, DigitClassifier, LinearModel, seed_everything
-from mnist_lessons.models import LocalLayer
+from mnist_lessons.local import LocalLayer
 
 BUILDS = {
     "linear": LinearModel,
