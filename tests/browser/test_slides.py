@@ -174,7 +174,7 @@ def test_every_slide_fits_when_it_is_printed(open_deck):
 
 def test_a_font_that_is_wider_than_any_makes_all_of_it_smaller(open_deck):
     page = open_deck("01_data")
-    page.add_style_tag(content="* { letter-spacing: 0.3em; }")
+    page.add_style_tag(content="* { letter-spacing: 0.45em; }")
     page.evaluate("window.dispatchEvent(new Event('resize'))")  # it measures again
     slides = page.evaluate(MEASURE)
     assert [slide["where"] for slide in slides if slide["tooLarge"]] == []
