@@ -1,4 +1,4 @@
-"""Saving a trained model and loading it again. Built in lesson 3.
+"""Saving a trained model and loading it again. Used in lesson 5.
 
 A model file holds a dictionary of plain values and tensors, never code, so that loading
 one cannot run anything (`weights_only=True`).
@@ -29,7 +29,7 @@ def save_model(model: DigitClassifier, path: str | os.PathLike) -> None:
     """Write a model to a file: weights, arguments, and the scale of its digits.
 
     The new file takes the place of an old one only when it is complete, so that a crash
-    or a full disk (an `OSError`) leaves the old one whole. Built in lesson 3.
+    or a full disk (an `OSError`) leaves the old one whole. Used in lesson 5.
 
     Args:
         model: derived from `DigitClassifier`, on any device, and built with arguments
@@ -76,7 +76,7 @@ def load_model(
     """Return the model that `save_model` wrote: on the CPU, in evaluation mode.
 
     No code from the file is run, whatever it holds. A file that is damaged, is none of
-    ours, or does not fit the class raises a `ModelFileError`. Built in lesson 3.
+    ours, or does not fit the class raises a `ModelFileError`. Used in lesson 5.
 
     Args:
         path: the model file.

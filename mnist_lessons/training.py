@@ -37,7 +37,7 @@ def one_cycle(rise: float = 0.2) -> Callable[[Optimizer, int], OneCycleLR]:
     """Raise the rate to `lr` over a share of the steps, then lower it to zero.
 
     For `fit(..., schedule=one_cycle())` (Smith and Topin, 2018, arXiv:1708.07120); the
-    way up takes the share `rise`, between 0 and 1. Built in lesson 3.
+    way up takes the share `rise`, between 0 and 1. Used from lesson 3 on.
     """
     check_number("rise", rise, above=0, below=1, such_as=0.2)
 

@@ -147,11 +147,8 @@ def numbers(answer: Any, count: int, hint: str) -> list[float]:
         raise NotYetError(hint) from error
 
 
-def accuracy(answer: Any, source: str, instead: str = "") -> float:
-    """Read an accuracy: a plain number, or a tensor or array that holds just one.
-
-    It is what `source` returns; `instead` may be mistaken for it.
-    """
+def accuracy(answer: Any, source: str) -> float:
+    """Read what `source` returns, an accuracy: a number, or a tensor that holds one."""
     if hasattr(answer, "tolist"):
         values = torch.as_tensor(answer).flatten().tolist()
         answer = values[0] if len(values) == 1 else answer
@@ -163,33 +160,6 @@ def accuracy(answer: Any, source: str, instead: str = "") -> float:
     require(
         answer <= 1,
         "An accuracy is a fraction here, 0.9 and not 90. Give the check what "
-        f"{source} returns, unchanged{instead and f', and not {instead}'}.",
+        f"{source} returns, unchanged.",
     )
     return float(answer)
-
-
-def good_and_small(
-    task: str, source: str, goal: float, best: float, large: str, weak: str, praise: str
-) -> Callable[[Any], Verdict]:
-    """Make the check of a pair that `source` returns, (accuracy, numbers learned).
-
-    The goal is an accuracy with at most 20,000 numbers; no such model is above `best`.
-    `large` and `weak` are hints for those with too many numbers, too little accuracy.
-    """
-    pair = f"Give the check what {source} returns, unchanged: two numbers."
-
-    def examine(answer: Any) -> str:
-        right, size = numbers(answer, 2, pair)
-        require(not (math.isnan(right) or math.isnan(size)), pair)
-        require(right <= 1, f"An accuracy is a fraction here, and comes first. {pair}")
-        require(right >= 0 and size >= 1 and size == int(size), pair)
-        require(size <= 20_000, f"{size:,.0f} numbers are more than 20,000. {large}")
-        require(
-            size >= 100 and right <= best,
-            f"No network of this kind does that. Give the check what {source} returns.",
-        )
-        require(right >= goal, f"{right:.2%} with {size:,.0f} numbers. {weak}")
-        return praise
-
-    examine.__doc__ = task
-    return exercise(examine)

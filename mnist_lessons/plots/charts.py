@@ -172,13 +172,10 @@ def broadcasting(column: Tensor, row: Tensor, names: Sequence[str]) -> Picture:
         axis.set_title(f"{name}\n{shape}", size=9)
         axis.spines[:].set_visible(False)
         for (y, x), value in np.ndenumerate(table.numpy()):
-            copied = (
-                table is tables[1] and y > 0
-            )  # no such row: the first is used again
-            shade = GREY if copied else BLACK
-            picture.centred(
-                axis, x + 0.5, y + 0.5, f"{value:{form}}", color=shade, size=9
-            )
+            # below the first line there is no such row: the first is used again
+            shade = GREY if table is tables[1] and y > 0 else BLACK
+            text = f"{value:{form}}"
+            picture.centred(axis, x + 0.5, y + 0.5, text, color=shade, size=9)
         axis.text(1.01, 0.5, sign, transform=axis.transAxes, va="center", size=14)
     for y, x in enumerate(result.abs().argmin(dim=1).tolist()):
         box: dict[str, Any] = {"fill": False, "edgecolor": ORANGE, "linewidth": 2}
