@@ -90,7 +90,7 @@ EVERY = {
     "backward": lambda: plots.backward(x=3, w=1, v=-2, target=4),
     "repeated": lambda: plots.repeated(
         {"a": torch.tensor([0.75, 0.5]), "b": torch.tensor([0.25])},
-        {"a": 0.625},
+        {"a": 0.5625},
         xlabel="accuracy",
     ),
     "trials": lambda: pictures.trials(a_study()),
@@ -128,7 +128,7 @@ ALT = {  # patterns in the words of each
     "boundary": "between 0 and 1. a line. .* 3 of 3 points .* 0 and 2 of 3 .* class 1",
     "backward": "w 1 and v -2, .*: 3, .*y \N{MINUS SIGN}10, v \N{MINUS SIGN}30, .*w 60",
     "descent": "at learning rate 0.25. The weight goes through -0.8, -0.4, -0.2",
-    "repeated": "a 0.5 to 0.75, mean 0.625, the run just made 0.625; b 0.25 to 0.25",
+    "repeated": "a 0.5 to 0.75, mean 0.625, the run just made 0.562; b 0.25 to 0.25",
     "ladder": "linear: 92.00% with 7,850 numbers, 0.25 seconds; cnn: 99.70%",
     "trials": "Finished: 6, from 90.00% to 94.00%, which trial 4 reached; cut short: 2",
     "importances": r"From 6 finished trials: lr \d+%, optimizer \d+%",
@@ -225,6 +225,8 @@ def test_histograms_share_their_axes_and_mark_the_means():
     assert [axis.get_ylabel() for axis in (first, second)] == ["0", "1"]
     assert first.lines[0].get_xdata()[0] == 50
     assert sum(bar.get_height() for bar in first.patches) == 101
+    (skewed,) = plots.histograms({"0": torch.tensor([0.0, 0, 9])}, "ink").figure.axes
+    assert skewed.lines[0].get_xdata()[0] == 3  # not the median
     look = {"height": 0.9, "xlim": (-10, 110), "marks": {"half": 50.5}}
     picture = plots.histograms({"0": torch.arange(101.0)}, "ink", **look)
     (axis,) = picture.figure.axes
@@ -274,7 +276,12 @@ def test_a_boundary_is_where_the_model_cannot_decide():
     (axis,) = axes_of("boundary")
     (line,) = [c for c in axis.collections if hasattr(c, "levels")]
     ((xs, _),) = [path.vertices.T for path in line.get_paths()]
+    assert len(xs) > 2
     assert xs == pytest.approx(0.6, abs=0.01)
+    (sides,) = [c for c in axis.collections if not hasattr(c, "levels")]
+    sides = sides.get_array().reshape(160, 160)  # by y, then by x: is it the second's?
+    assert not sides[:, 0].any()
+    assert sides[:, -1].all()
     everywhere = plots.boundary(
         {"0": POINTS, "1": POINTS}, lambda p: p[:, 0] + 1, ["x", "y"], "no line"
     )
@@ -296,10 +303,19 @@ def test_slopes_on_the_way_back_are_those_of_pytorch(numbers, slopes):
     x, w, v, target = (torch.tensor(float(n), requires_grad=True) for n in numbers)
     loss = (v * (w * x).relu() - target) ** 2 / 2
     by_v, by_w = torch.autograd.grad(loss, [v, w])
-    alt = plots.backward(*numbers).alt.replace("−", "-")
+    picture = plots.backward(*numbers)
+    alt = picture.alt.replace("−", "-")
     assert slopes in alt
     assert f"v {by_v + 0.0:g}," in alt
     assert alt.endswith(f"w {by_w + 0.0:g}.")
+    # and the same numbers stand in the picture, in orange
+    (axis,) = picture.figure.axes
+    texts = [
+        t for t in axis.texts if t.get_color() == ORANGE and " " not in t.get_text()
+    ]
+    drawn = sorted(float(text.get_text().replace("−", "-")) for text in texts)
+    in_words = [float(part.split()[1]) for part in slopes.split(", ")]
+    assert drawn == sorted([*in_words, 1.0])  # 1: the loss's for itself
 
 
 def test_heights_may_be_spaced_by_their_ratios():
@@ -329,6 +345,9 @@ def test_a_ladder_shows_the_time_for_an_answer_if_all_have_one():
     assert last.get_xlim()[0] < 3 < 2000 < last.get_xlim()[1]
     assert "0.25 seconds, 3 microseconds an answer; " in picture.alt
     assert len(plots.ladder([both[0], BETTER]).figure.axes) == 2
+    # hollow, so that of two markers at one place both are seen
+    markers = [line for line in last.lines if line.get_marker() in ("o", "s")]
+    assert [line.get_fillstyle() for line in markers] == ["none", "none"]
 
 
 def test_curves_mark_positions_and_have_ticks_at_whole_or_few_positions():
@@ -373,7 +392,8 @@ def test_repeated_runs_are_dots_with_a_bar_at_the_mean_and_the_last_a_diamond():
     (axis,) = axes_of("repeated")
     dots, bar, live, other, _ = axis.lines
     assert points(dots) == [(0.75, 0), (0.5, 0)]
-    assert points(bar) == points(live) == [(0.625, 0)]
+    assert points(bar) == [(0.625, 0)]
+    assert points(live) == [(0.5625, 0)]
     assert (bar.get_marker(), live.get_marker()) == ("|", "D")
     assert points(other) == [(0.25, 1)]
     assert [text.get_text() for text in axis.get_yticklabels()] == ["a", "b"]
@@ -629,13 +649,15 @@ def test_few_sizes_stand_evenly_and_many_numbers_as_they_were_drawn():
         assert [place(value) for value in ticks] == pytest.approx(places)
 
 
-def test_rungs_score_answers_and_time_them(some):
+def test_rungs_score_answers_and_time_them(some, monkeypatch):
     loader = some(600)
     labels = loader.dataset.labels
+    clock = iter([10.0, 13.0])
+    monkeypatch.setattr("time.perf_counter", lambda: next(clock))
     known = plots.rung("oracle", lambda images: labels.clone(), loader, 3, 0.5)
     assert (known.name, known.parameters, known.seconds) == ("oracle", 3, 0.5)
     assert known.score.correct == known.score.count == 600
-    assert 0 < known.wait < 0.01
+    assert known.wait == 3 / 600  # for one answer
 
 
 def test_the_models_of_lesson_1_are_measured_anew(some):

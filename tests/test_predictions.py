@@ -99,6 +99,10 @@ def test_a_run_that_does_not_decide_is_not_counted(predictions):
         text = f"The run says {outcome}, so it does not decide the question."
         assert repr(line) == text
         assert "You made no predictions" in repr(predictions.tally())
+        shown = predictions.compare(
+            "coin", "91", **dict(zip("ABC", holds, strict=True))
+        )
+        assert repr(shown) == f"91\n{text}"
     predictions.answer("coin", "C")  # too late, and the first line stays as it was
     assert repr(first) == "✓ You predicted B, and so says the run."
     is_b(predictions)

@@ -97,11 +97,12 @@ def backward(x: float, w: float, v: float, target: float) -> Picture:
     y = v * h
     error = y - target
     of_z = error * v * (z > 0)
+    slopes = {"y": error, "v": error * h, "h": error * v, "z": of_z, "w": of_z * x}
     boxes = [
         ("x", x, None),
-        ("z = w x", z, of_z),
-        ("h = max(0, z)", h, error * v),
-        ("y = v h", y, error),
+        ("z = w x", z, slopes["z"]),
+        ("h = max(0, z)", h, slopes["h"]),
+        ("y = v h", y, slopes["y"]),
         (f"loss = (y \N{MINUS SIGN} {target:g})² / 2", error**2 / 2, 1.0),
     ]
     figure, (axis,) = grid(1, 7.4, 2.0)
@@ -117,17 +118,15 @@ def backward(x: float, w: float, v: float, target: float) -> Picture:
         if place:
             line = {"arrowstyle": "->", "color": GREY}
             axis.annotate("", (place - 0.27, 0), (place - 0.73, 0), arrowprops=line)
-    weights = {"w": (0.5, w, of_z * x), "v": (2.5, v, error * h)}
-    for name, (middle, value, slope) in weights.items():
-        text = f"{name} = {_number(value)}"
+    for name, middle, value in (("w", 0.5, w), ("v", 2.5, v)):
+        text, below = f"{name} = {_number(value)}", _number(slopes[name])
         picture.centred(axis, middle, 0.25, text, color=BLUE, size=10)
-        picture.centred(axis, middle, -0.25, _number(slope), color=ORANGE, size=10)
+        picture.centred(axis, middle, -0.25, below, color=ORANGE, size=10)
     axis.text(-0.4, 1.0, "values, from left to right", color=BLUE, size=9)
     axis.text(
         -0.4, -0.98, "slopes of the loss, from right to left", color=ORANGE, size=9
     )
     listed = ", ".join(f"{name}: {_number(value)}" for name, value, _ in boxes)
-    slopes = {"y": error, "v": error * h, "h": error * v, "z": of_z, "w": of_z * x}
     back = ", ".join(f"{name} {_number(slope)}" for name, slope in slopes.items())
     return Picture(
         figure,
