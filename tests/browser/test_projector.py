@@ -6,6 +6,8 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 from browser.server import Lab
 from mnist_lessons.teaching.lab import projector_options
 
+KERNEL = "window.jupyterapp.shell.currentWidget?.sessionContext.session?.kernel"
+
 SLIDER = """\
 from ipywidgets import IntSlider, Label, VBox
 
@@ -34,6 +36,8 @@ def test_a_lesson_fills_the_projector_and_its_slider_moves(browser, tmp_path):
         page.goto(server.url)  # which leads to the default address
         page.wait_for_selector(".jp-Notebook .jp-CodeCell", timeout=120_000)
         page.wait_for_function("window.jupyterapp?.restored", timeout=120_000)
+        # JupyterLab forgets a cell that is run before its kernel has answered
+        page.wait_for_function(f"{KERNEL}?.status === 'idle'", timeout=120_000)
         assert "/doc/tree/demo.ipynb" in page.url
         for part in (".jp-SideBar", "#jp-left-stack", "#jp-main-statusbar"):
             for found in page.locator(part).all():
