@@ -40,9 +40,8 @@ def random_affine(
     cosine, sine = zoom * angle.cos(), zoom * angle.sin()
     # for each pixel of the new image the place in the old one, from -1 to 1
     rows = [torch.stack([cosine, -sine, right]), torch.stack([sine, cosine, down])]
-    places = F.affine_grid(
-        torch.stack(rows).permute(2, 0, 1), list(images.shape), align_corners=False
-    )
+    turns = torch.stack(rows).permute(2, 0, 1)
+    places = F.affine_grid(turns, list(images.shape), align_corners=False)
     background = images.min()
     moved = F.grid_sample(images - background, places, align_corners=False)
     return moved + background
@@ -57,8 +56,7 @@ def random_shift(images: Tensor, most: int = 4) -> Tensor:
         most: the most pixels to move by, in each of the four directions.
     """
     if images.ndim != 4:
-        shape = tuple(images.shape)
-        raise ValueError(f"images should be a batch of four axes; these are {shape}.")
+        raise ValueError(f"images have {images.ndim} axes; a batch has four axes.")
     most = check_whole("most", most, 0)
     count, _, height, width = images.shape
     wide = F.pad(images, (most,) * 4, value=float(images.min()))

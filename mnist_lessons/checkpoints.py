@@ -1,7 +1,6 @@
 """Saving a trained model and loading it again. Used in lesson 5.
 
-A model file holds a dictionary of plain values and tensors, never code, so that loading
-one cannot run anything (`weights_only=True`).
+A model file holds plain values and tensors, never code: loading one runs nothing.
 """
 
 import errno
@@ -121,8 +120,6 @@ def _read(path: Path) -> dict[str, Any]:
         message = f"{path} is not a model file, or it is damaged. {advice}"
         raise ModelFileError(message) from error
     if not isinstance(content, dict) or content.get("format") != FORMAT:
-        advice = (
-            "If it holds a state dict, use model.load_state_dict(torch.load(path))."
-        )
+        advice = "For a state dict use model.load_state_dict(torch.load(path))."
         raise ModelFileError(f"{path} was not written by save_model. {advice}")
     return content

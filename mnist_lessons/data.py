@@ -10,8 +10,7 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
-from torch.utils.data import BatchSampler, DataLoader, TensorDataset
-from torch.utils.data.sampler import RandomSampler, SequentialSampler
+from torch.utils.data import BatchSampler, DataLoader, RandomSampler, TensorDataset
 from torchvision import datasets
 
 from mnist_lessons.arguments import (
@@ -180,9 +179,7 @@ def make_loader(
     disturb PyTorch's global random numbers. Built in lesson 1.
     """
     rng = torch.Generator().manual_seed(seed)
-    order = (
-        RandomSampler(digits, generator=rng) if shuffle else SequentialSampler(digits)
-    )
+    order = RandomSampler(digits, generator=rng) if shuffle else range(len(digits))
     batches = BatchSampler(order, batch_size, drop_last=False)
     return DataLoader(digits, sampler=batches, batch_size=None, generator=rng)
 

@@ -91,14 +91,11 @@ def _nearest_folder(path: Path) -> Path:
     return next(place for place in (path, *path.parents) if place.exists())
 
 
-def _complete(
-    dataset_class: Any, options: dict[str, str], packed: dict[str, Path], raw: Path
-) -> None:
+def _complete(dataset_class: Any, options: dict, packed: dict, raw: Path) -> None:
     """Let torchvision unpack the packed files, and download those that are missing.
 
-    The work is done in a temporary folder, and only whole files are moved on, never
-    over a file that is there. So a broken download, a full disk or a second process at
-    the same work leaves nothing half-written.
+    All is done in a temporary folder, and whole files alone are moved on: a broken
+    download, a full disk or a second process leaves nothing half-written.
     """
     with tempfile.TemporaryDirectory(dir=_nearest_folder(raw)) as staging:
         staged = Path(staging, dataset_class.__name__, "raw")
@@ -150,10 +147,8 @@ def _check_files(dataset_class: Any, raw: Path) -> None:
     _find_packed(dataset_class, [raw])  # complains of a damaged one
     for path in raw.glob("*-idx*"):
         if not path.suffix and not _is_whole(path):
-            raise DataFileError(
-                f"{path} is damaged or incomplete. Delete it and run this again; it "
-                "will be unpacked afresh."
-            )
+            advice = "Delete it and run this again; it will be unpacked afresh."
+            raise DataFileError(f"{path} is damaged or incomplete. {advice}")
 
 
 def _is_whole(path: Path) -> bool:

@@ -117,9 +117,7 @@ class History(list[Epoch]):
 
     def __repr__(self) -> str:
         columns = self._columns()
-        padded = [
-            [c.rjust(max(map(len, column))) for c in column] for column in columns
-        ]
+        padded = [[c.rjust(max(map(len, col))) for c in col] for col in columns]
         lines = ["  ".join(row) for row in zip(*padded, strict=True)]
         return "\n".join(lines + ([self.stopped] if self.stopped else []))
 

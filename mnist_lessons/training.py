@@ -41,12 +41,11 @@ def one_cycle(rise: float = 0.2) -> Callable[[Optimizer, int], OneCycleLR]:
     """
     check_number("rise", rise, above=0, below=1, such_as=0.2)
 
-    def schedule(optimizer: Optimizer, total_steps: int) -> OneCycleLR:
+    def schedule(opt: Optimizer, steps: int) -> OneCycleLR:
         # PyTorch divides by the steps of the way up less one, which may be 0
-        share = rise * 1.001 if rise * total_steps == 1 else rise
-        shape: Any = {"pct_start": share, "cycle_momentum": False}
-        peak = optimizer.defaults["lr"]
-        return OneCycleLR(optimizer, peak, total_steps=total_steps, **shape)
+        share = rise * 1.001 if rise * steps == 1 else rise
+        peak = opt.defaults["lr"]
+        return OneCycleLR(opt, peak, steps, pct_start=share, cycle_momentum=False)
 
     return schedule
 
@@ -93,8 +92,7 @@ def fit(
         log_every: also print and record the mean loss of every so many batches.
         device: where to train; `None` leaves the model where it is.
         progress: show a progress bar and one line an epoch.
-        live: in a notebook, draw loss and accuracy while the model trains, in less than
-            a tenth of the time; a run of a second or two is drawn once, at its end.
+        live: in a notebook, draw loss and accuracy while the model trains.
         on_epoch_end: called with each epoch's record; returning `True` stops the run.
     """
     _check_run(model, train_loader, optimizer, epochs, lr)
@@ -139,9 +137,8 @@ def evaluate(model: DigitClassifier, loader: DataLoader) -> Score:
     """
     _check_model(model)
     if not loader:
-        raise ValueError(
-            f"The loader is {loader!r}: valid_size=0 gives no such digits."
-        )
+        message = f"The loader is {loader!r}: valid_size=0 gives no such digits."
+        raise ValueError(message)
     device = _device_of(model)
     with evaluation_mode(model):
         outputs = [
