@@ -94,8 +94,8 @@ def _nearest_folder(path: Path) -> Path:
 def _complete(dataset_class: Any, options: dict, packed: dict, raw: Path) -> None:
     """Let torchvision unpack the packed files, and download those that are missing.
 
-    All is done in a temporary folder, and whole files alone are moved on: a broken
-    download, a full disk or a second process leaves nothing half-written.
+    Only whole files leave a temporary folder, and none replaces a file that is there: a
+    broken download, a full disk or a second process leaves nothing half-written.
     """
     with tempfile.TemporaryDirectory(dir=_nearest_folder(raw)) as staging:
         staged = Path(staging, dataset_class.__name__, "raw")

@@ -41,11 +41,12 @@ def one_cycle(rise: float = 0.2) -> Callable[[Optimizer, int], OneCycleLR]:
     """
     check_number("rise", rise, above=0, below=1, such_as=0.2)
 
-    def schedule(opt: Optimizer, steps: int) -> OneCycleLR:
+    def schedule(optimizer: Optimizer, total_steps: int) -> OneCycleLR:
         # PyTorch divides by the steps of the way up less one, which may be 0
-        share = rise * 1.001 if rise * steps == 1 else rise
-        peak = opt.defaults["lr"]
-        return OneCycleLR(opt, peak, steps, pct_start=share, cycle_momentum=False)
+        share = rise * 1.001 if rise * total_steps == 1 else rise
+        shape: Any = {"pct_start": share, "cycle_momentum": False}
+        peak = optimizer.defaults["lr"]
+        return OneCycleLR(optimizer, peak, total_steps, **shape)
 
     return schedule
 
@@ -137,8 +138,7 @@ def evaluate(model: DigitClassifier, loader: DataLoader) -> Score:
     """
     _check_model(model)
     if not loader:
-        message = f"The loader is {loader!r}: valid_size=0 gives no such digits."
-        raise ValueError(message)
+        raise ValueError(f"The loader is {loader!r}: valid_size=0 gives none.")
     device = _device_of(model)
     with evaluation_mode(model):
         outputs = [
