@@ -41,7 +41,7 @@ from mnist_lessons.models import DigitClassifier
 
 OUT = Path(__file__).resolve().parent.parent / "build" / "record"
 
-# the recipes in one place; lesson 5 explains the changes of the digits
+# the recipes in one place; lesson 6 explains the changes of the digits
 shift = {"augment": partial(random_affine, degrees=0, shift=2, scale=0)}
 affine = {"augment": random_affine}
 BASE = Recipe(normed, 4, 256, 0.01, {**steady, **bf16, **shift})

@@ -1,6 +1,6 @@
-"""What a difference can be trusted to say: intervals, and one exact test.
+"""What a difference can be trusted to say: intervals, an exact test, the price of luck.
 
-Ground for the new lessons 5 and 6, which are not written yet; no lesson uses it so far.
+Built in lessons 5 and 6.
 """
 
 import math
@@ -49,7 +49,7 @@ def welch(
     second: Sequence[float] | Tensor,
     confidence: float = 0.95,
 ) -> Difference:
-    """Return mean(first) - mean(second) with its interval.
+    """Return mean(first) - mean(second) with its interval. Built in lesson 5.
 
     The two lists of runs may differ in length and in spread (Welch, 1947, Biometrika
     34:28-35). Over seeds, the interval says what other seeds would give on the same
@@ -83,7 +83,7 @@ def welch(
 
 
 def mcnemar(only_first: int, only_second: int) -> float:
-    """Return how often fair coins would be at least as one-sided.
+    """Return how often fair coins would be at least as one-sided. Built in lesson 6.
 
     Two networks answer the same digits. Those that both read rightly, or both wrongly,
     say nothing of who is better; each other one is a coin (McNemar, 1947, Psychometrika
@@ -113,10 +113,40 @@ def between_sets(first: Score, second: Score) -> Difference:
 
     For a validation and a test score, say. The interval holds the true difference in 95
     of 100 draws of both sets of digits (Newcombe, 1998, Statistics in Medicine
-    17:873-890, method 10). Two scores on the *same* digits differ by less luck.
+    17:873-890, method 10). Two scores on the *same* digits differ by less luck. Used in
+    lesson 6.
     """
     value = first.accuracy - second.accuracy
     (low, high), (second_low, second_high) = first.interval, second.interval
     down = math.hypot(first.accuracy - low, second_high - second.accuracy)
     up = math.hypot(high - first.accuracy, second.accuracy - second_low)
     return Difference(value, value - down, value + up)
+
+
+def best_of(
+    reported: Tensor, true: Tensor, counts: Sequence[int], people: int = 1_000
+) -> tuple[Tensor, Tensor]:
+    """Choose the best of several models by one score, and look at another. Lesson 6.
+
+    Each person tries models from a pool in an order of their own, and keeps the one
+    that the first score likes best. Both of its scores are returned as leads over the
+    pool's mean: what is reported, and how much of it is true.
+
+    Args:
+        reported: a score of each model in the pool, (models,).
+        true: the other score, (models,), from digits that choose nothing.
+        counts: after how many tries to look, each at most the size of the pool.
+        people: how many times to do all that.
+
+    Returns:
+        The reported lead and the true one, each (people, counts).
+    """
+    dice = torch.Generator().manual_seed(0)
+    orders = torch.rand(people, len(reported), generator=dice).argsort(dim=1)
+    chosen = []
+    for count in counts:
+        tried = orders[:, : check_whole("counts", count, 1, at_most=len(reported))]
+        best = reported[tried].argmax(dim=1, keepdim=True)
+        chosen.append(tried.gather(1, best))
+    models = torch.cat(chosen, dim=1)
+    return reported[models] - reported.mean(), true[models] - true.mean()

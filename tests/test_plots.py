@@ -11,6 +11,7 @@ import matplotlib as mpl
 import optuna
 import pytest
 import torch
+import torch.nn.functional as F
 from matplotlib.colors import to_rgb
 from optuna.distributions import CategoricalDistribution, FloatDistribution
 from PIL import Image
@@ -48,9 +49,16 @@ def a_study(finished=6, pruned=2):
     return study
 
 
+def quarter_turn():
+    """Places for an image that is turned by 90 degrees: x from -y, y from x."""
+    matrix = torch.tensor([[[0.0, -1.0, 0.0], [1.0, 0.0, 0.0]]])
+    return F.affine_grid(matrix, [1, 1, 28, 28], align_corners=False)[0]
+
+
 EVERY = {
     "digits": lambda: plots.digits(IMAGES, [3, 1, 4], [3, 7, 4]),
     "pixels": lambda: plots.pixels(torch.arange(784).reshape(28, 28) % 256),
+    "places": lambda: plots.places(IMAGES[0], quarter_turn()),
     "value_ranges": lambda: plots.value_ranges({"A": IMAGES[0], "B": IMAGES[0] / 2}),
     "templates": lambda: plots.templates(torch.linspace(-3, 1.5, 1568).reshape(2, 784)),
     "bars": lambda: plots.bars({"logits": torch.arange(10.0)}, highlight=3),
@@ -112,6 +120,7 @@ EVERY = {
 ALT = {  # patterns in the words of each
     "digits": "3, 1 read as 7, 4. .* framed",
     "pixels": "4 pixels are 0, .* has 255",
+    "places": r"looks from \(26, 1\) to \(26, 25\) in the old one",
     "value_ranges": "A from 0 to 783; B from 0 to 392",
     "templates": "2 templates .*: 0, 1. .*largest weight is 3",
     "bars": "logits: 0 0, .*3 3,",
@@ -519,6 +528,20 @@ def test_values_of_opposite_sign_get_opposite_ends_of_one_scale():
 def test_every_pixel_is_written_where_it_is():
     written = {t.get_position(): t.get_text() for t in axes_of("pixels")[0].texts}
     assert (len(written), written[5, 0], written[0, 5]) == (784, "5", "140")
+
+
+def test_places_are_drawn_where_each_pixel_looks():
+    image = torch.arange(784.0).reshape(28, 28)
+    old, new = plots.places(image, quarter_turn()).figure.axes
+    shown = [torch.as_tensor(axis.images[0].get_array()) for axis in (old, new)]
+    assert torch.equal(shown[0], image)
+    torch.testing.assert_close(shown[1], image.rot90())
+    for axis in (old, new):  # the first row as squares, all others as dots
+        assert [line.get_marker() for line in axis.lines] == ["s", "."]
+        assert [len(line.get_xdata()) for line in axis.lines] == [9, 72]
+    looks_at = zip(*old.lines[0].get_data(), *new.lines[0].get_data(), strict=True)
+    for x, y, new_x, new_y in looks_at:
+        assert (x, y) == pytest.approx((27 - new_y, new_x), abs=1e-4)
 
 
 def test_a_batch_is_drawn_on_one_scale_whatever_its_values():

@@ -5,7 +5,13 @@ import torch
 from scipy import stats
 
 from mnist_lessons.history import Score
-from mnist_lessons.statistics import between_sets, mcnemar, student_quantile, welch
+from mnist_lessons.statistics import (
+    best_of,
+    between_sets,
+    mcnemar,
+    student_quantile,
+    welch,
+)
 
 
 @pytest.mark.parametrize("degrees", [1, 2, 4, 4.6, 9, 38, 1_000, 1e6, 1e12])
@@ -92,3 +98,30 @@ def test_the_interval_between_two_sets_is_newcombes():
     # the first example of his article: 56 of 70 against 48 of 80
     ours = between_sets(Score(None, 56 / 70, 56, 70), Score(None, 48 / 80, 48, 80))
     assert ours == pytest.approx((0.2, 0.0524, 0.3339), abs=1e-4)
+
+
+def test_the_gap_of_the_best_is_what_its_expectation_says():
+    # merit and luck, both normal: the best of n leads by the expected largest of n
+    # normal numbers, of which the share of merit's variance is true
+    draws = torch.Generator().manual_seed(0)
+    merit = 0.012 * torch.randn(20_000, generator=draws)
+    luck = 0.016 * torch.randn(20_000, generator=draws)
+    largest = torch.tensor([0, 0.5642, 1.5388, 2.2491])  # of 1, 2, 10 and 50
+    reported, true = best_of(0.7 + merit + luck, 0.8 + merit, [1, 2, 10, 50], 4_000)
+    assert reported.shape == true.shape == (4_000, 4)
+    # the best of 50 come from some hundred models: over pools, a deviation of 0.0006
+    torch.testing.assert_close(reported.mean(0), 0.02 * largest, rtol=0, atol=0.0026)
+    torch.testing.assert_close(true.mean(0), 0.36 * 0.02 * largest, rtol=0, atol=0.0026)
+
+
+def test_the_best_of_all_is_the_same_for_everybody():
+    reported, true = torch.tensor([0.3, 0.9, 0.6]), torch.tensor([0.5, 0.2, 0.8])
+    leads = best_of(reported, true, [3], people=20)
+    assert leads[0].tolist() == [[pytest.approx(0.3)]] * 20
+    assert leads[1].tolist() == [[pytest.approx(-0.3)]] * 20
+
+
+@pytest.mark.parametrize("wrong", [0, 4, 1.5])
+def test_nobody_tries_more_models_than_there_are(wrong):
+    with pytest.raises(ValueError, match=r"counts=.* 1 to 3"):
+        best_of(torch.rand(3), torch.rand(3), [1, wrong])

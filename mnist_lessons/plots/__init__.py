@@ -28,6 +28,7 @@ from mnist_lessons.plots.digits import (
     learning,
     maps,
     pixels,
+    places,
     templates,
     value_ranges,
 )

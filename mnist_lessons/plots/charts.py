@@ -401,7 +401,10 @@ def repeated(
     axis.set_yticks(range(len(runs)), list(runs))
     axis.grid(axis="x")
     if percent:
-        axis.xaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+        every = torch.cat([values.detach().cpu().flatten() for values in runs.values()])
+        decimals = 0 if every.max() - every.min() > 0.05 else 1
+        axis.xaxis.set_major_formatter(PercentFormatter(1.0, decimals=decimals))
+        axis.locator_params(axis="x", nbins=6)
     return Picture(
         figure,
         f"Dots of {xlabel} for {', '.join(runs)}, one a run. {'; '.join(listed)}.",

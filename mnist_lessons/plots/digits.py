@@ -317,6 +317,40 @@ def filtering(image: Tensor, kernel: Tensor, bias: float = 0.0) -> Picture:
     )
 
 
+@picture.in_one_style
+def places(image: Tensor, looks_at: Tensor, *, every: int = 3) -> Picture:
+    """Draw where the pixels of a new image look in an old one, and the new image.
+
+    The old image is (28, 28); `looks_at`, (28, 28, 2), has for each new pixel its place
+    (x, y) in the old one, from -1 to 1, as `affine_grid` returns it. Every third pixel
+    is drawn as a dot, those of the first row as squares.
+    """
+    image, looks_at = picture.as_grids(image).float()[0], looks_at.detach().cpu()
+    old = (image - image.min())[None, None]  # what lies outside counts as 0
+    new = F.grid_sample(old, looks_at[None], align_corners=False)[0, 0]
+    steps = torch.arange(1, 28, every)
+    there = torch.stack(torch.meshgrid(steps, steps, indexing="xy"), dim=2)
+    from_where = (looks_at[1::every, 1::every] + 1) * 14 - 0.5  # in pixels
+    panels = {
+        "the old image, and where they look": (image, from_where),
+        "the new image, and its pixels": (new, there),
+    }
+    figure, axes = grid(2, 3.6, 3.8)
+    for axis, (title, (shown, dots)) in zip(axes, panels.items(), strict=True):
+        axis.imshow(shown.numpy())
+        for marker, some in (("s", dots[0]), (".", dots[1:].flatten(0, 1))):
+            axis.plot(*some.T.numpy(), marker, color=ORANGE, markersize=5)
+        axis.set(xlim=(-6, 33), ylim=(33, -6), xticks=[], yticks=[])
+        axis.set_title(title, size=10)
+        axis.spines[:].set(visible=True, color="#B0B0B0")
+    ends = [f"({x:.0f}, {y:.0f})" for x, y in from_where[0, [0, -1]].tolist()]
+    return Picture(
+        figure,
+        "Places in an old image at which the pixels of a new one look, and the new "
+        f"image. Its first row of dots looks from {' to '.join(ends)} in the old one.",
+    )
+
+
 def _side_by_side(grids: Tensor, columns: int, filler: float = 0.0) -> Tensor:
     """Make one image, row by row, of (count, 28, 28)."""
     rows = -(-len(grids) // columns)

@@ -39,6 +39,7 @@ CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "lr": functools.partial(check_number, above=0),
     "optimizer": functools.partial(check_choice, choices=OPTIMIZERS),
     "schedule": functools.partial(check_choice, choices=SCHEDULES),
+    "weight_decay": check_number,
     "label_smoothing": functools.partial(check_number, at_most=1),
     "shift": functools.partial(check_number, at_most=28),
     "degrees": functools.partial(check_number, at_most=180),
@@ -66,10 +67,11 @@ def train_recipe(
 
     These settings are about training; each may be left out: `batch_size` (128), `lr`
     (what suits the optimizer), `optimizer` ("adam", "adamw", "sgd" or "momentum"),
-    `schedule` ("constant", or "one-cycle"), `label_smoothing` (0), `shift` (each digit
-    is moved by up to so many pixels; 0), `degrees` (and turned by up to so many; 0),
-    `epochs` (1). All others go to the model: `hidden`, `dropout`, `channels`, ... A
-    `ValueError` names a setting that is not known, or whose value makes no sense.
+    `weight_decay` (the optimizer's own), `schedule` ("constant", or "one-cycle"),
+    `label_smoothing` (0), `shift` (each digit is moved by up to so many pixels; 0),
+    `degrees` (and turned by up to so many; 0), `epochs` (1). All others go to the
+    model: `hidden`, `dropout`, `channels`, ... A `ValueError` names a setting that is
+    not known, or whose value makes no sense.
 
     Args:
         model: "linear", "mlp" or "cnn"; or a class or function that takes the model's
@@ -96,6 +98,9 @@ def train_recipe(
     if isinstance(model, str) and hasattr(data, "classes"):
         own.setdefault("num_classes", len(data.classes))
     net = build_model(model, own)
+    optimizer = OPTIMIZERS[training["optimizer"]]
+    if "weight_decay" in training:
+        optimizer = functools.partial(optimizer, weight_decay=training["weight_decay"])
     shift, degrees = training["shift"], training["degrees"]
     change = functools.partial(random_affine, shift=shift, degrees=degrees, scale=0)
     history = fit(
@@ -104,7 +109,7 @@ def train_recipe(
         valid,
         epochs=training["epochs"] if epochs is None else epochs,
         lr=training["lr"],
-        optimizer=OPTIMIZERS[training["optimizer"]],
+        optimizer=optimizer,
         schedule=SCHEDULES[training["schedule"]],
         label_smoothing=training["label_smoothing"],
         augment=change if shift or degrees else None,
