@@ -12,6 +12,7 @@ from torch.optim import SGD
 
 from mnist_lessons import LinearModel, augmentation, checks, evaluate, fit
 from mnist_lessons.checks import lesson_2
+from mnist_lessons.statistics import student_quantile, welch
 
 ALL = {name: check for name, check in vars(checks).items() if callable(check)}
 
@@ -110,8 +111,8 @@ def another_pair(train, valid):
 
 
 LOG = {"log": True}
-SPACE = {"lr": ("float", 0.001, 0.03, LOG), "dropout": ("float", 0, 0.3)}
-SPACE["batch_size"] = ("categorical", [128, 256])
+SPACE = {"lr": ("float", 0.003, 0.1, LOG), "dropout": ("float", 0, 0.4)}
+SPACE |= {"weight_decay": ("float", 0.001, 1, LOG), "epochs": 1, "batch_size": 256}
 
 
 def space(**changes):
@@ -130,9 +131,105 @@ def space(**changes):
     return function
 
 
-def around(gains, times):
-    half = times * gains.std() / len(gains) ** 0.5
-    return gains.mean() - half, gains.mean() + half
+ROLES = {"dropout": "scientific", "learning rate": "nuisance"}
+ROLES |= {"weight decay": "nuisance", "batch size": "fixed", "epochs": "fixed"}
+
+
+def descend(*, velocity_of=None, weight_of=None):
+    """Return a step with momentum; what is given replaces the right line."""
+
+    def step(w, g, v, lr, m):
+        new = velocity_of(w, g, v, lr, m) if velocity_of else m * v + g
+        moved = weight_of(w, g, v, lr, m, new) if weight_of else w - lr * new
+        return moved, new
+
+    return step
+
+
+def squares(first, second):
+    return first.var() / len(first), second.var() / len(second)
+
+
+def welch_degrees(first, second):
+    a, b = squares(first, second)
+    return (a + b) ** 2 / (a**2 / (len(first) - 1) + b**2 / (len(second) - 1))
+
+
+def around(half=None, middle=None):
+    """Return an interval; what is given replaces the right part of it."""
+
+    def ends(first, second):
+        right = sum(squares(first, second)) ** 0.5
+        quantile = student_quantile(float(welch_degrees(first, second)))
+        wide = half(first, second, quantile) if half else quantile * right
+        place = middle(first, second) if middle else first.mean() - second.mean()
+        return place - wide, place + wide
+
+    return ends
+
+
+def report(**changes):
+    """Return lesson 5's report, with changes by name (spaces as underscores)."""
+    best = {1: 0.9871, 2: 0.9874, 3: 0.9869}
+    ours = {1: 0.9852, 2: 0.9855, 3: 0.9848}
+    changes = {name.replace("_", " "): value for name, value in changes.items()}
+    answer = {"trials": 12, "winner": best, "lesson 4": ours, "seconds": 0.3}
+    answer |= {"decision": "take the winner"} | changes
+    if "interval" not in answer and isinstance(answer["winner"], dict):
+        sides = [list(answer[name].values()) for name in ("winner", "lesson 4")]
+        answer["interval"] = welch(*sides)[1:]
+    return answer
+
+
+WORSE = {1: 0.9832, 2: 0.9835, 3: 0.9828}
+LIKE = {1: 0.9851, 2: 0.9858, 3: 0.9849}
+KEEP = "keep lesson 4's"
+
+
+def affine(*, x=None, y=None, low=None):
+    """Return lesson 6's function; what is given replaces the right numbers."""
+
+    def move(images, angles, right, down):
+        c, s = angles.cos(), angles.sin()
+        numbers = c, s, right, down
+        rows = [torch.stack(x(*numbers) if x else [c, -s, right])]
+        rows += [torch.stack(y(*numbers) if y else [s, c, down])]
+        six = torch.stack(rows).permute(2, 0, 1)
+        looks_at = F.affine_grid(six, list(images.shape), align_corners=False)
+        dark = low(images) if low else images.min()
+        return F.grid_sample(images - dark, looks_at, align_corners=False) + dark
+
+    return move
+
+
+def ways(tosses, start, stop):
+    return sum(math.comb(tosses, heads) for heads in range(start, stop + 1))
+
+
+def coins(first, second):
+    tosses = first + second
+    return min(1.0, 2 * ways(tosses, 0, min(first, second)) / 2**tosses)
+
+
+def card(**changes):
+    """Return lesson 6's function; what is given replaces the right facts."""
+    changes = {name.replace("_", " "): value for name, value in changes.items()}
+
+    def fill(model, digits, result):
+        facts = {
+            "network": type(model).__name__,
+            "parameters": sum(part.numel() for part in model.parameters()),
+            "learned from": len(digits),
+            "pixels": (model.mean, model.std),
+            "test accuracy": result.accuracy,
+            "interval": result.interval,
+            "limits": "answers with a digit whatever it sees",
+        }
+        found = [model, digits, result]
+        others = {n: f(*found) if callable(f) else f for n, f in changes.items()}
+        return facts | others
+
+    return fill
 
 
 def blocks(image):
@@ -309,16 +406,28 @@ RIGHT = {
         ),
     ],
     "max_pool": [max_pool, lambda i: F.max_pool2d(i[None, None], 2)[0, 0]],
-    "range_test": ["C"],
+    "roles": [ROLES],
+    "momentum": [descend(), lambda w, g, v, lr, m: [w - lr * (m * v + g), m * v + g]],
+    "difference": [
+        around(),
+        lambda a, b: welch(a, b)[1:],
+        lambda a, b: np.array([float(end) for end in around()(a, b)]),
+    ],
     "search_space": [
         space(),
-        space(batch_size=("categorical", (256, 128))),
-        space(batch_size=("int", 128, 256, {"step": 128})),
+        space(lr=("categorical", [0.005, 0.01, 0.02])),
+        space(hidden=("int", 32, 128, LOG), weight_decay=0.1),
     ],
-    "interval": [
-        lambda g: around(g, 2.78),
-        lambda g: np.array([end.item() for end in around(g, 2.776)]),
+    "decision": [
+        report(),
+        report(decision=KEEP),  # for the seconds' sake
+        report(winner=LIKE, decision=KEEP),
+        report(winner=WORSE, decision=KEEP, seconds=-0.2),
     ],
+    "affine": [affine()],
+    "mcnemar": [coins, lambda a, b: torch.tensor([coins(a, b)], dtype=torch.double)],
+    "model_card": [card(), card(pixels=lambda m, d, r: [m.mean, m.std])],
+    "faults": [[3, 5, 6], (6, 3, 5), {3, 5, 6}, torch.tensor([3, 5, 6])],
     "few_digits": [0.975, 0.98],
     "clothes": [
         mixes_up,
@@ -647,38 +756,164 @@ WRONG = {
         "gradient cannot flow": lambda i: max_pool(i).detach(),
         "two rows and two columns": lambda i: blocks(i)[:, 1, :, 1],
     },
-    "range_test": {"hardly begun": "A", "on its way down": "B", "on its way up": "D"},
+    "roles": {
+        "Keep the dictionary": list(ROLES.values()),
+        "dropout needs one of the words": ROLES | {"dropout": "tuned"},
+        "That one is scientific": ROLES | {"dropout": "nuisance"},
+        "does not ask about epochs": ROLES | {"epochs": "scientific"},
+        "the other side loses by that alone": ROLES | {"learning rate": "fixed"},
+        "the best amount of one depends": ROLES | {"weight decay": "fixed"},
+        "becomes of the epochs": ROLES | {"epochs": "nuisance"},
+    },
+    "momentum": {
+        "Along what should it go": descend(
+            weight_of=lambda w, g, v, lr, m, n: w - lr * g
+        ),
+        "uses the old velocity": descend(
+            weight_of=lambda w, g, v, lr, m, n: w - lr * v
+        ),
+        "an average of gradients": descend(
+            velocity_of=lambda w, g, v, lr, m: m * v + (1 - m) * g
+        ),
+        "walks uphill": descend(weight_of=lambda w, g, v, lr, m, n: w + lr * n),
+        "holds the rate already": descend(
+            velocity_of=lambda w, g, v, lr, m: m * v + lr * g,
+            weight_of=lambda w, g, v, lr, m, n: w - n,
+        ),
+        "never slows down": descend(velocity_of=lambda w, g, v, lr, m: v + g),
+        "not those of torch.optim.SGD": lambda w, g, v, lr, m: (w, v),
+        "velocity that you return": descend(
+            velocity_of=lambda w, g, v, lr, m: m * v - lr * g,
+            weight_of=lambda w, g, v, lr, m, n: w + n,
+        ),
+        "two tensors": lambda w, g, v, lr, m: w - lr * (m * v + g),
+    },
+    "difference": {
+        "Return two numbers": lambda a, b: around()(a, b)[0],
+        "not a number": lambda a, b: (math.nan, math.nan),
+        "wrong way round": lambda a, b: around()(a, b)[::-1],
+        "wrong sign": around(middle=lambda a, b: b.mean() - a.mean()),
+        "difference of the two means": around(middle=lambda a, b: a.mean()),
+        "one standard error": around(lambda a, b, t: sum(squares(a, b)) ** 0.5),
+        "1.96 is right for very many": around(
+            lambda a, b, t: 1.96 * sum(squares(a, b)) ** 0.5
+        ),
+        "how far single runs spread": around(
+            lambda a, b, t: t * (a.var() + b.var()) ** 0.5
+        ),
+        "one less than the number": around(
+            lambda a, b, t: t * (a.var(False) / 6 + b.var(False) / 4) ** 0.5
+        ),
+        "divides standard deviations": around(
+            lambda a, b, t: t * (a.std() / 6 + b.std() / 4) ** 0.5
+        ),
+        "Two standard errors do not add up": around(
+            lambda a, b, t: t * (a.std() / 6**0.5 + b.std() / 2)
+        ),
+        "both spreads for the same": around(
+            lambda a, b, t: (
+                student_quantile(8)
+                * ((5 * a.var() + 3 * b.var()) / 8 * (1 / 6 + 1 / 4)) ** 0.5
+            )
+        ),
+        "into one heap": around(
+            lambda a, b, t: t * (torch.cat([a, b]).var() * (1 / 6 + 1 / 4)) ** 0.5
+        ),
+        "The root is missing": around(lambda a, b, t: t * sum(squares(a, b))),
+        "the width is not": around(lambda a, b, t: 0.02),
+    },
     "search_space": {
         "Return a dictionary": lambda t: list(space()(t).values()),
-        "has no 'batch_size'": lambda t: {"lr": space()(t)["lr"]},
-        "Nobody asked for momentum": space(momentum=0.9),
-        "the same in each trial": space(lr=0.003),
-        "has another name": lambda t: space(lr=t.suggest_float("rate", 0, 1))(t),
-        "Say log=True": space(lr=("float", 0.001, 0.03)),
-        "between 0.001 and 0.03": space(lr=("float", 0.01, 0.03, LOG)),
-        "any number in between": space(lr=("categorical", [0.001, 0.03])),
-        "no logarithm": space(dropout=("float", 0.001, 0.3, LOG)),
-        "between 0 and 0.3": space(dropout=("float", 0, 0.5)),
-        "one of two": space(batch_size=("int", 128, 256)),
-        "with a list of both": space(batch_size=("categorical", [128])),
-        "change lr after": lambda t: (s := space()(t)) | {"lr": 10 * s["lr"]},
-        "when `log` is true": space(lr=("float", 0.001, 0.03, LOG | {"step": 0.001})),
-        "128, not 128.0": space(batch_size=("categorical", [128.0, 256.0])),
-        "more than you return": lambda t: (t.suggest_int("n", 1, 9), space()(t))[1],
+        "ask the trial for nothing": lambda t: {"lr": 0.01},
+        "do not return it by that name": lambda t: {"rate": space()(t)["lr"]},
+        "Which of them matter most": space(
+            label_smoothing=("float", 0, 0.2), shift=("float", 0, 2)
+        ),
+        'The rate, "lr", is not among': space(lr=0.01),
+        "Say log=True": space(lr=("float", 0.003, 0.1)),
+        "is not inside your range": space(lr=("float", 0.02, 0.1, LOG)),
+        "stands at an end": space(lr=("float", 0.008, 0.1, LOG)),
+        "where nothing can be learned": space(lr=("float", 1e-5, 1, LOG)),
+        "No CNN can be built": space(width=64),
+        "More epochs than one": space(epochs=2),
+        "when `log` is true": space(lr=("float", 0.003, 0.1, LOG | {"step": 0.001})),
     },
-    "interval": {
-        "not a number": lambda g: (math.nan, math.nan),
-        "wrong way round": lambda g: around(g, 2.78)[::-1],
-        "as wide as the single runs": lambda g: around(g, 2.78 * 5**0.5),
-        "the square root of the number": lambda g: around(g, 2.78 / 5**0.5),
-        "one standard error": lambda g: around(g, 1),
-        "1.96 is right for many": lambda g: around(g, 1.96),
-        "by four, not by five": lambda g: around(g, 2.78 * 0.8**0.5),
-        "the variance": lambda g: around(g, 2.78 * float(g.std())),
-        "lies around 0": lambda g: around(g - g.mean(), 2.78),
-        "middle of the interval": lambda g: around(g + 3, 2.78),
-        "the width is not": lambda g: around(g, 9),
-        "two numbers": lambda g: around(g, 2.78)[0],
+    "decision": {
+        "Keep the dictionary": ["take the winner"],
+        "The budget was 12 trials": report(trials=13),
+        "winner: give the accuracies by their seeds": report(
+            winner=[0.98, 0.99, 0.98], interval=(0, 1)
+        ),
+        "Seed 0 is the one": report(winner={0: 0.98, 1: 0.985, 2: 0.982}),
+        "lesson 4 minus the winner": report(
+            interval=[-x for x in reversed(report()["interval"])]
+        ),
+        "not the interval of the difference": report(interval=(0.0, 0.003)),
+        "The interval has two ends": report(interval=0.002),
+        "a number": report(seconds="a few"),
+        "The decision is one of": report(decision="maybe"),
+        "the winner is worse": report(winner=WORSE),
+        "luck with the seeds explains": report(winner=LIKE),
+    },
+    "affine": {
+        "a grey here": affine(low=lambda images: 0),
+        "turns the other way": affine(
+            x=lambda c, s, r, d: [c, s, r], y=lambda c, s, r, d: [-s, c, d]
+        ),
+        "a mirror, or a shear": affine(x=lambda c, s, r, d: [c, s, r]),
+        "Right and down": affine(
+            x=lambda c, s, r, d: [c, -s, d], y=lambda c, s, r, d: [s, c, r]
+        ),
+        "x and y have changed": affine(
+            x=lambda c, s, r, d: [s, c, r], y=lambda c, s, r, d: [c, -s, d]
+        ),
+        "The images differ": lambda images, a, r, d: images,
+        "you return (1, 28, 28)": lambda images, a, r, d: images[0],
+        "Return a tensor": lambda images, a, r, d: "moved",
+        "Your function stopped": lambda images: images,
+    },
+    "mcnemar": {
+        "one side only": lambda a, b: ways(a + b, 0, min(a, b)) / 2 ** (a + b),
+        "You count the one result": lambda a, b: math.comb(a + b, a) / 2 ** (a + b),
+        "You double the one result": lambda a, b: (
+            2 * math.comb(a + b, a) / 2 ** (a + b)
+        ),
+        "The result that came out is missing": lambda a, b: (
+            2 * ways(a + b, 0, min(a, b) - 1) / 2 ** (a + b)
+        ),
+        "the middle and not the ends": lambda a, b: 1 - coins(a, b),
+        "from the wrong side": lambda a, b: (
+            ways(a + b, min(a, b), a + b) / 2 ** (a + b)
+        ),
+        "do not divide": lambda a, b: coins(a, b) * 2 ** (a + b),
+        "you return more than 1": lambda a, b: (
+            2 * ways(a + b, 0, min(a, b)) / 2 ** (a + b)
+        ),
+        "you return 0.5": lambda a, b: 0.5,
+        "Return one number": lambda a, b: (coins(a, b), 1),
+    },
+    "model_card": {
+        "Return a dictionary": lambda m, d, r: [m, d, r],
+        "The card has lost limits": lambda m, d, r: {
+            n: v for n, v in card()(m, d, r).items() if n != "limits"
+        },
+        "all numbers that the model": card(parameters=110_000),
+        "how many digits it learned": card(learned_from=50_000),
+        "the mean and the deviation": card(pixels=lambda m, d, r: m.mean),
+        "Take it from what": card(pixels=lambda m, d, r: (m.std, m.mean)),
+        "the accuracy in the test score": card(test_accuracy="99 %"),
+        "The two ends".lower(): card(interval=(0.99, 0.995)),
+        "which class must be built": card(network="a network"),
+        "a sentence about what": card(limits="none"),
+    },
+    "faults": {
+        "Give three numbers": [3, 5],
+        "such as [1, 2, 8]": [3, 5, 9],
+        "only says what is compared": [1, 5, 6],
+        "Nothing is unfair": [3, 2, 6],
+        "fresh seeds, ten of each": [3, 5, 4],
+        "names a price": [3, 7, 6],
+        "lets others try it": [8, 3, 5],
     },
     "few_digits": {"97.49%, nearly": 0.9749, "94.7": 0.947, "No network learns": 0.995},
     "clothes": {
@@ -760,9 +995,10 @@ def test_a_check_never_raises_and_never_praises_nonsense(name, capsys):
 
 
 FRESH = ["centre_of_mass", "dataset", "nearest_neighbour", "softmax", "step"]
+FRESH += ["dropout", "max_pool", "convolve", "momentum", "difference", "affine"]
 
 
-@pytest.mark.parametrize("name", [*FRESH, "dropout", "max_pool", "convolve"])
+@pytest.mark.parametrize("name", FRESH)
 def test_input_is_fresh_each_time_and_never_changes_the_verdict(name):
     seen, before = [], torch.get_rng_state()
     for _ in range(2):

@@ -30,9 +30,17 @@ from mnist_lessons.checks.lesson_4 import (
     random_shift,
 )
 from mnist_lessons.checks.lesson_5 import (
-    clothes,
-    few_digits,
-    interval,
-    range_test,
+    decision,
+    difference,
+    momentum,
+    roles,
     search_space,
+)
+from mnist_lessons.checks.lesson_6 import (
+    affine,
+    clothes,
+    faults,
+    few_digits,
+    mcnemar,
+    model_card,
 )

@@ -2,278 +2,373 @@
 
 import math
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
-from torch.utils.data import DataLoader
 
 from mnist_lessons.checks import asking
 from mnist_lessons.checks.asking import exercise, fresh, require
-from mnist_lessons.data import Digits, make_loader
-from mnist_lessons.training import pick_device
+from mnist_lessons.models import CNN
+from mnist_lessons.statistics import student_quantile, welch
 
-STUDENT = 2.78  # five runs, 95 %
-NAMES = ["cup", "mug", "jug", "pan", "pot", "lid", "fork", "knife", "spoon", "bowl"]
-NAMES += ["plate", "tray"]  # twelve: more than there are digits
-MANY, FEW = 600, 120  # training images of a class, and of the rare twin
-SCORED = 40  # validation images of each class
+ROLES = {
+    "dropout": "scientific",
+    "learning rate": "nuisance",
+    "weight decay": "nuisance",
+    "batch size": "fixed",
+    "epochs": "fixed",
+}
+LESSON_4_RATE = 0.01
+BUDGET = 12
+# settings of a recipe that are not the network's
+TRAINING = {"lr", "optimizer", "schedule", "batch_size", "weight_decay", "epochs"}
+TRAINING |= {"label_smoothing", "shift", "degrees"}
 
 
-range_test = asking.choice(
-    "Check the letter of the rate that SGD's range test speaks for.",
-    "C",
-    "SGD's good rates are some fifty times larger than Adam's, which divides every "
-    "step by the size of the gradient. So a new optimiser needs a new test.",
-    A="At A the loss has hardly begun to fall: such steps are too small.",
-    B="At B the loss is still on its way down, and larger steps do better.",
-    D="At D the loss is on its way up: such steps jump across the valley.",
-)
+@exercise
+def roles(answer: Any) -> str:
+    """Check the role of five hyperparameters in one question."""
+    require(isinstance(answer, Mapping), "Keep the dictionary: a role for each name.")
+    if any(answer.get(name, ...) is ... for name in ROLES):
+        raise asking.NotTriedError
+    kinds = sorted(set(ROLES.values()))
+    for name in ROLES:
+        require(
+            answer[name] in kinds, f"{name} needs one of the words {', '.join(kinds)}."
+        )
+    given = {name: str(answer[name]) for name in ROLES}
+    require(
+        given["dropout"] == "scientific",
+        "Which of the five does the question ask about? That one is scientific.",
+    )
+    others = [n for n, role in given.items() if role == "scientific" and n != "dropout"]
+    require(not others, f"The question does not ask about {', '.join(others)}.")
+    require(
+        given["learning rate"] == "nuisance",
+        "With dropout another rate may be best. If the rate is fixed at what suits one "
+        "side, the other side loses by that alone.",
+    )
+    require(
+        given["weight decay"] == "nuisance",
+        "Dropout and weight decay do similar work, so the best amount of one depends "
+        "on the other. What must then be done with it on both sides?",
+    )
+    fixed = [name for name in ("batch size", "epochs") if given[name] != "fixed"]
+    require(
+        not fixed,
+        f"The task says what becomes of the {' and the '.join(fixed)}: read it again.",
+    )
+    return (
+        "Two knobs to tune on both sides, two to hold. The answer then holds for one "
+        "epoch and batches of 256, and the report has to say so."
+    )
+
+
+@exercise
+def momentum(function: Any) -> str:
+    """Check a function: weight, gradient, velocity, rate, momentum -> two new ones."""
+    random = fresh()
+    start = torch.randn(6, generator=random)
+    gradients = torch.randn(3, 6, generator=random)
+
+    def walk(step: Callable) -> tuple[torch.Tensor, torch.Tensor]:
+        weight, velocity = start, torch.zeros(6)
+        for gradient in gradients:
+            weight, velocity = step(weight, gradient, velocity, 0.1, 0.9)
+        return weight, velocity
+
+    def learners(*inputs: Any) -> tuple[torch.Tensor, torch.Tensor]:
+        result = asking.call(function, *inputs)
+        both = "Return two tensors: the new weight, then the new velocity."
+        require(isinstance(result, tuple | list) and len(result) == 2, both)
+        weight, velocity = (asking.a_tensor(part) for part in result)
+        require(weight.shape == velocity.shape == (6,), both)
+        return weight, velocity
+
+    weight, velocity = walk(learners)
+
+    def is_like(step: Callable) -> bool:
+        theirs = walk(step)
+        return all(map(torch.allclose, (weight, velocity), theirs))
+
+    mistakes: list[tuple[Callable, str]] = [
+        (
+            lambda w, g, v, lr, m: (w - lr * g, m * v + g),
+            "The weight steps along the gradient alone. Along what should it go?",
+        ),
+        (
+            lambda w, g, v, lr, m: (w - lr * v, m * v + g),
+            "The step uses the old velocity: first the velocity, then the weight.",
+        ),
+        (
+            lambda w, g, v, lr, m: (
+                w - lr * (m * v + (1 - m) * g),
+                m * v + (1 - m) * g,
+            ),
+            "That is an average of gradients, with a tenth of the new one. PyTorch's "
+            "SGD adds all of it.",
+        ),
+        (
+            lambda w, g, v, lr, m: (w + lr * (m * v + g), m * v + g),
+            "That walks uphill: the gradient points to where the loss grows.",
+        ),
+        (
+            lambda w, g, v, lr, m: (w - (m * v + lr * g), m * v + lr * g),
+            "The same path, but your velocity holds the rate already. Keep the rate "
+            "for the weight's line, as PyTorch does, so that a schedule acts at once.",
+        ),
+        (
+            lambda w, g, v, lr, m: (w - lr * (v + g), v + g),
+            "Nothing of the old velocity is lost: it never slows down. Where does the "
+            "momentum, 0.9, belong?",
+        ),
+    ]
+    asking.rule_out(is_like, mistakes)
+    parameter = torch.nn.Parameter(start.clone())
+    sgd = torch.optim.SGD([parameter], lr=0.1, momentum=0.9)
+    for gradient in gradients:
+        parameter.grad = gradient.clone()
+        sgd.step()
+    require(
+        torch.allclose(weight, parameter.detach(), atol=1e-6),
+        "After three steps the weights are not those of torch.optim.SGD with momentum. "
+        "Go through two steps on paper, with gradients of 1.",
+    )
+    require(
+        torch.allclose(velocity, sgd.state[parameter]["momentum_buffer"], atol=1e-6),
+        "The weights are right. Is the velocity that you return the new one?",
+    )
+    return (
+        "After three steps every weight equals that of torch.optim.SGD. The velocity "
+        "is all that momentum has to remember."
+    )
+
+
+@exercise
+def difference(function: Any) -> str:
+    """Check a function: two tensors of runs -> the ends of Welch's interval."""
+    random = fresh()
+    made = [torch.randn(count, generator=random) for count in (6, 4)]
+    # of known spread: else a usual mistake could come close to what is right
+    steps = [(runs - runs.mean()) / runs.std() for runs in made]
+    level = 0.95 + 0.01 * torch.rand(1, generator=random)
+    first, second = level + 0.01 + 0.004 * steps[0], level + 0.001 * steps[1]
+    two = "Return two numbers: the lower end, the upper end."
+    ends = asking.numbers(asking.call(function, first, second), 2, two)
+    require(not any(map(math.isnan, ends)), "An end of the interval is not a number.")
+    low, high = ends
+    value, right_low, right_high = welch(first, second)
+    close = 5e-3 * (right_high - right_low)
+    if abs(low - right_low) < close and abs(high - right_high) < close:
+        return (
+            f"For these made-up runs, {value:.4f} with {low:.4f} to {high:.4f}. If 0 "
+            "lies inside, luck with the seeds explains the difference."
+        )
+    require(low <= high, "The two ends are the wrong way round: the lower one first.")
+    middle, half = (low + high) / 2, (high - low) / 2
+    require(
+        abs(middle + value) > close,
+        "The difference has the wrong sign: the first minus the second.",
+    )
+    require(
+        abs(middle - value) < close,
+        "The middle of the interval should be the difference of the two means.",
+    )
+    parts = first.var() / 6, second.var() / 4
+    error = float(sum(parts)) ** 0.5
+    degrees = float(sum(parts) ** 2 / (parts[0] ** 2 / 5 + parts[1] ** 2 / 3))
+    t = student_quantile(degrees)
+    biased = first.var(unbiased=False) / 6 + second.var(unbiased=False) / 4
+    spreads = float(first.var() + second.var()) ** 0.5
+    roots = float(first.std() / 6 + second.std() / 4) ** 0.5
+    added = float(parts[0] ** 0.5 + parts[1] ** 0.5)
+    pooled = float((5 * first.var() + 3 * second.var()) / 8 * (1 / 6 + 1 / 4)) ** 0.5
+    together = float(torch.cat([first, second]).var() * (1 / 6 + 1 / 4)) ** 0.5
+    mistakes = [
+        (error, "That is one standard error in each direction. How many of them?"),
+        (
+            1.96 * error,
+            "1.96 is right for very many runs. These know their own spread badly: "
+            "student_quantile(degrees) is larger.",
+        ),
+        (
+            t * spreads,
+            "That is how far single runs spread. Means are surer than runs: divide "
+            "each variance by the number of its runs.",
+        ),
+        (
+            t * float(biased) ** 0.5,
+            "Divide the squares by one less than the number of runs: var() does so by "
+            "itself.",
+        ),
+        (t * roots, "That divides standard deviations. It is variances that add up."),
+        (
+            t * added,
+            "Two standard errors do not add up: their squares do. Add first, and take "
+            "the root of the sum.",
+        ),
+        (
+            student_quantile(8) * pooled,
+            "That takes both spreads for the same (the pooled test). The two recipes "
+            "may differ in spread, too: each variance by its own number of runs.",
+        ),
+        (
+            t * together,
+            "You put all runs into one heap, so the difference of the two counts as "
+            "spread.",
+        ),
+        (
+            t * error**2,
+            "The root is missing: that is the square of the standard error.",
+        ),
+    ]
+    asking.rule_out(lambda wrong: math.isclose(half, wrong, rel_tol=4e-3), mistakes)
+    raise asking.NotYetError(
+        "The middle is right, the width is not: student_quantile(degrees) times the "
+        "root of the sum of two variances, each divided by the number of its runs."
+    )
 
 
 @exercise
 def search_space(function: Any) -> str:
-    """Check a function: trial -> lr, dropout and batch_size by name."""
-    # imported here, since it takes a second; a study says that it is new, but not now
-    import optuna
+    """Check a function: trial -> settings for twelve trials of lesson 4's CNN."""
+    import optuna  # here, since it takes a second
 
     loudness = optuna.logging.get_verbosity()
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    trial = optuna.create_study(sampler=optuna.samplers.RandomSampler()).ask()
+    sampler = optuna.samplers.RandomSampler()
+    study = optuna.create_study(sampler=sampler)
     optuna.logging.set_verbosity(loudness)
     with warnings.catch_warnings(action="ignore"):  # of what gets a hint below
-        settings = asking.call(function, trial)
+        trials = [study.ask() for _ in range(BUDGET)]
+        every = [asking.call(function, trial) for trial in trials]
     require(
-        isinstance(settings, Mapping),
+        all(isinstance(settings, Mapping) for settings in every),
         "Return a dictionary: the name of each setting, and its value.",
     )
-    if ... in settings.values():
+    if any(value is ... for settings in every for value in settings.values()):
         raise asking.NotTriedError
-    wanted = {"lr", "dropout", "batch_size"}
-    missing = wanted - set(settings)
+    kinds: dict[str, Any] = trials[0].distributions
+    require(bool(kinds), "You ask the trial for nothing: all twelve would be the same.")
+    unused = [n for n in trials[0].params if n not in every[0]]
     require(
-        not missing,
-        f"What you return has no {' and no '.join(map(repr, sorted(missing)))}.",
-    )
-    extra = set(map(str, settings)) - wanted
-    require(not extra, f"Nobody asked for {', '.join(sorted(extra))}.")
-    unasked = wanted - set(trial.params)
-    require(
-        not unasked,
-        f"{', '.join(sorted(unasked))} is the same in each trial, or has another name "
-        "in its suggest_... call: ask the trial for it, by the name you return it by.",
-    )
-    kinds: dict[str, Any] = trial.distributions
-    lr, dropout, size = (kinds[name] for name in ("lr", "dropout", "batch_size"))
-    floats = optuna.distributions.FloatDistribution
-    require(
-        isinstance(lr, floats) and not lr.step,
-        "The rate may be any number in between: suggest_float.",
+        not unused,
+        f"You ask for {', '.join(unused)} and do not return it by that name.",
     )
     require(
-        lr.log,
-        "The rate is drawn evenly, so two draws in three lie above 0.01. Say log=True.",
-    )
-    limits = "The rate should lie between 0.001 and 0.03."
-    require((lr.low, lr.high) == (0.001, 0.03), limits)
-    require(
-        isinstance(dropout, floats) and not dropout.step and not dropout.log,
-        "Dropout may be any number from 0 to 0.3: suggest_float, without log (0 has "
-        "no logarithm).",
-    )
-    limits = "Dropout should lie between 0 and 0.3."
-    require((dropout.low, dropout.high) == (0.0, 0.3), limits)
-    sizes = getattr(size, "choices", ())
-    same_two = optuna.distributions.IntDistribution(128, 256, step=128)
-    require(
-        size == same_two or sorted(sizes) == [128, 256],
-        "The batch size is one of two: suggest_categorical with a list of both.",
+        len(kinds) <= 4,
+        f"{len(kinds)} knobs for {BUDGET} trials: each is tried in a corner or two. "
+        "Which of them matter most? Fix the others.",
     )
     require(
-        all(isinstance(size, int) for size in sizes),
-        "A batch has a whole number of digits: 128, not 128.0.",
+        "lr" in kinds,
+        'The rate, "lr", is not among them. Whatever else you change, another rate may '
+        "be best with it.",
     )
-    require(set(trial.params) == wanted, "You ask the trial for more than you return.")
-    for name in wanted:
-        hint = f"You change {name} after the trial has chosen it."
-        require(settings[name] == trial.params[name], hint)
-    return (
-        "This is all a search has to know. The ranges are your knowledge; the rest "
-        "it finds out."
-    )
-
-
-@exercise
-def interval(function: Any) -> str:
-    """Check a function: five gains -> the ends of the 95 % interval of their mean."""
-    gains = 0.003 + 0.002 * torch.randn(5, generator=fresh())
-    ends = asking.numbers(
-        asking.call(function, gains),
-        2,
-        "Return two numbers: the lower end, the upper end.",
-    )
-    require(not any(map(math.isnan, ends)), "An end of the interval is not a number.")
-    mean, spread = float(gains.mean()), float(gains.std())
-    error = spread / math.sqrt(5)
-    middle, half = sum(ends) / 2, (ends[1] - ends[0]) / 2
-
-    def is_wide(expected: float) -> bool:
-        return math.isclose(half, expected, rel_tol=5e-3)  # 2.776 is fine, too
-
-    require(half >= 0, "The two ends are the wrong way round: the lower one first.")
-    centred = math.isclose(middle, mean, abs_tol=1e-3 * spread)
-    if is_wide(STUDENT * error) and centred:
-        return (
-            "If 0 lies inside, five runs cannot tell the gain from luck. Four times as "
-            "many runs make it half as wide."
+    rate, low, high = kinds["lr"], math.nan, math.nan
+    if choices := getattr(rate, "choices", None):
+        low, high = min(choices), max(choices)
+    else:
+        low, high = rate.low, rate.high
+        require(
+            rate.log,
+            "The rate is drawn evenly, so nearly all draws lie near its upper end. Say "
+            "log=True.",
         )
     require(
-        not is_wide(STUDENT * error) or abs(middle) > 1e-3 * spread,
-        "The width is right, but the interval lies around 0. Put it around the mean.",
-    )
-    require(centred, "The middle of the interval should be the mean of the gains.")
-    biased = float(gains.std(unbiased=False)) / math.sqrt(5)
-    mistakes = (
-        (
-            STUDENT * spread,
-            "That is as wide as the single runs spread. The mean of five is surer than "
-            "one run: divide by the square root of how many there are.",
-        ),
-        (
-            STUDENT * spread / 5,
-            "You divide by the number of runs; it is the square root of the number.",
-        ),
-        (error, "That is one standard error in each direction; 95 % need 2.78."),
-        (
-            1.96 * error,
-            "1.96 is right for many runs. Five know their own spread badly: 2.78.",
-        ),
-        (
-            STUDENT * biased,
-            "Divide the squares by four, not by five, for the spread of five runs: "
-            "std() does so by itself.",
-        ),
-        (
-            STUDENT * spread**2 / math.sqrt(5),
-            "That uses the variance. The standard deviation is its square root.",
-        ),
-    )
-    asking.rule_out(is_wide, mistakes)
-    raise asking.NotYetError(
-        "The middle is right, the width is not: 2.78 standard errors."
-    )
-
-
-@exercise
-def few_digits(answer: Any) -> str:
-    """Check an accuracy: at least 97.5 % from 1,000 digits."""
-    right = asking.accuracy(answer, "from_thousand(...)")
-    require(
-        right <= 0.99,
-        "No network learns that from 1,000 digits in 20 epochs. Give the check what "
-        "from_thousand(...) returns.",
+        low < LESSON_4_RATE < high,
+        "Lesson 4's own rate, 0.01, is not inside your range. What you have should be "
+        "among what can be found.",
     )
     require(
-        right >= 0.97,
-        f"{right:.2%}. Have you turned on all of it: turns, moves, smoothing, a rate "
-        "above 0.001? And not too much of any?",
+        low * 2 <= LESSON_4_RATE <= high / 2,
+        "Lesson 4's own rate, 0.01, stands at an end of your range. Leave room on both "
+        "sides.",
     )
     require(
-        right >= 0.975,
-        f"{right:.2%}, nearly. Is the rate too timid, or do the digits still look "
-        "natural to you after such turns?",
+        high <= 1000 * low,
+        f"From {low:g} to {high:g} in twelve trials: most are spent where nothing can "
+        "be learned. The range test says where.",
     )
-    return (
-        "A thousand digits that move teach as much as five thousand that stand still. "
-        "Where data are expensive, this is the first thing to try."
-    )
-
-
-class Crockery:
-    """Small made-up images of twelve classes, two of which look the same.
-
-    The rarer of these twins is always taken for the other one, and nothing else has to
-    be mixed up: so it is known what to find, and which accuracy is the best on `valid`.
-    """
-
-    def __init__(self) -> None:
-        self._random, device = fresh(), pick_device()
-        order = torch.randperm(len(NAMES), generator=self._random).tolist()
-        self._rare, twin = order[:2]
-        self._places = list(range(len(NAMES)))
-        self._places[self._rare] = twin
-        self.rare, self.frequent = NAMES[self._rare], NAMES[twin]
-        self.train = self._loader(MANY, FEW, device, shuffle=True)
-        self.valid = self._loader(SCORED, SCORED, device, shuffle=False)
-        self.best = 1 - 1 / len(NAMES)
-
-    def _loader(
-        self, count: int, rare: int, device: torch.device, *, shuffle: bool
-    ) -> DataLoader:
-        """Serve (batch, 1, 28, 28): `count` of each class, but `rare` of the twin."""
-        counts = [count] * len(NAMES)
-        counts[self._rare] = rare
-        labels = torch.arange(len(NAMES)).repeat_interleave(torch.tensor(counts))
-        images = 0.1 * torch.rand(len(labels), 1, 28, 28, generator=self._random)
-        for label, place in enumerate(self._places):
-            row, column = divmod(place, 4)
-            top, left = 9 * row + 2, 7 * column + 1  # a square of its own
-            images[labels == label, :, top : top + 5, left : left + 5] += 1
-        digits = Digits(images.to(device), labels.to(device), list(NAMES), 0.0, 1.0)
-        return make_loader(digits, 128, shuffle=shuffle)
-
-
-@exercise
-def clothes(function: Any) -> str:
-    """Check a function: two loaders -> accuracy, name of a label, name of an answer."""
-    require(callable(function), "Give the check the function itself, without brackets.")
-    crockery = Crockery()
+    settings = every[0]
+    own = {name: value for name, value in settings.items() if name not in TRAINING}
     try:
-        result = asking.call(function, crockery.train, crockery.valid)
-    except asking.NotYetError as hint:
-        if "out of bounds" in str(hint) or "out of range" in str(hint):
-            raise asking.NotYetError(
-                "Your network has too few outputs: these images have twelve classes. "
-                "Count valid.dataset.classes, and tell the model."
-            ) from hint
-        raise
-    three = "Return three things: the accuracy, the label's name, the answer's name."
-    require(isinstance(result, tuple | list) and len(result) == 3, three)
-    score, label, answer = result
-    right = asking.accuracy(getattr(score, "accuracy", score), "evaluate(...).accuracy")
+        CNN(**own)
+    except (ValueError, TypeError) as error:
+        raise asking.NotYetError(f"No CNN can be built like this. {error}") from error
     require(
-        isinstance(label, str) and isinstance(answer, str),
-        f"{three} A class's number is its place in valid.dataset.classes.",
+        settings.get("epochs", 1) == 1,
+        "More epochs than one cost more: the budget is twelve trials of one epoch.",
     )
-    require(
-        {label, answer} <= set(NAMES),
-        "These names are not in valid.dataset.classes: take them from there, since "
-        "the images may be of anything.",
-    )
-    require(
-        label != answer,
-        "Label and answer are the same: that is no mistake. Leave out what is right.",
-    )
-    require(
-        right <= crockery.best + 0.02,
-        f"{right:.1%} of the validation images cannot be right, because two classes "
-        "look the same. Is this the accuracy on the training images?",
-    )
-    require(
-        right >= crockery.best - 0.1,
-        f"Only {right:.1%} right. Did the network train on the images that your "
-        "function is given, for two epochs, with the rate of `last`?",
-    )
-    require(
-        (label, answer) != (crockery.frequent, crockery.rare),
-        "The right pair, the wrong way round: first the label, then the answer.",
-    )
-    require(
-        (label, answer) == (crockery.rare, crockery.frequent),
-        f"{label} and {answer} are not mixed up most often. Count each pair of label "
-        "and answer among the mistakes on the validation images.",
-    )
+    names = ", ".join(kinds)
     return (
-        "Nothing in your function knows what is on the images. That is why the same "
-        "lines serve digits, clothes and letters."
+        f"Twelve trials over {names}. What you left fixed is an assumption: write down "
+        "why, before you search."
+    )
+
+
+@exercise
+def decision(answer: Any) -> str:
+    """Check a report on winner and recipe: budget, seeds, interval, decision."""
+    names = ("trials", "winner", "lesson 4", "interval", "seconds", "decision")
+    require(isinstance(answer, Mapping), "Keep the dictionary.")
+    if any(answer.get(name, ...) is ... for name in names):
+        raise asking.NotTriedError
+    require(
+        answer["trials"] == BUDGET,
+        f"The budget was {BUDGET} trials: count those of the search.",
+    )
+    runs: dict[str, dict[int, float]] = {}
+    for name in ("winner", "lesson 4"):
+        require(
+            isinstance(answer[name], Mapping) and len(answer[name]) >= 3,
+            f"{name}: give the accuracies by their seeds, three at least.",
+        )
+        runs[name] = dict(answer[name])
+        require(
+            0 not in runs[name],
+            "Seed 0 is the one that the search ran with: its luck is in the choice "
+            "already. Fresh seeds only.",
+        )
+    first, second = (torch.tensor(list(side.values())) for side in runs.values())
+    value, low, high = welch(first, second)
+    ends = asking.numbers(answer["interval"], 2, "The interval has two ends.")
+    close = 0.01 * (high - low)
+    if abs(ends[0] + high) < close and abs(ends[1] + low) < close:
+        raise asking.NotYetError("The interval is that of lesson 4 minus the winner.")
+    require(
+        abs(ends[0] - low) < close and abs(ends[1] - high) < close,
+        "This is not the interval of the difference of these runs: welch(winner's, "
+        "lesson 4's), and of its three numbers the last two.",
+    )
+    (seconds,) = asking.numbers(
+        [answer["seconds"]], 1, "seconds: how much longer the winner trains, a number."
+    )
+    words = ("take the winner", "keep lesson 4's")
+    require(answer["decision"] in words, f"The decision is one of {words}.")
+    takes = answer["decision"] == words[0]
+    require(
+        not (takes and high < 0),
+        "All of the interval lies below 0: the winner is worse than what you have.",
+    )
+    require(
+        not (takes and low <= 0),
+        "0 lies inside the interval: luck with the seeds explains this difference. "
+        "What is known, and costs nothing to keep, stays.",
+    )
+    spent = f"{abs(seconds):.1f} s {'more' if seconds > 0 else 'less'} a training"
+    if takes:
+        return (
+            f"{100 * value:+.2f} points, at least {100 * low:.2f} with other seeds, "
+            f"for {spent}. On other digits it may differ: say so."
+        )
+    if low > 0:
+        return (
+            f"At least {100 * low:.2f} points are there to be had, for {spent}. You "
+            "may decline that price, if you say which it is."
+        )
+    return (
+        f"{100 * value:+.2f} points, and 0 inside the interval: a recipe tuned with "
+        "care is hard to beat in twelve trials. That is a result, too."
     )
