@@ -14,7 +14,7 @@ from nbformat.v4 import new_code_cell
 from nbval.plugin import IPyNbCell, IPyNbFile
 
 ROOT = Path(__file__).resolve().parent
-OPENS_THE_TEST_DIGITS = "05_tuning.ipynb"
+OPENS_THE_TEST_DIGITS = "06_report.ipynb"
 # files of tests that start many processes, or share what is built for them
 TOGETHER = {
     "test_distributed.py": "processes",

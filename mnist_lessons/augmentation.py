@@ -12,7 +12,7 @@ from mnist_lessons.arguments import check_number, check_whole
 def random_affine(
     images: Tensor, degrees: float = 8.0, shift: float = 1.5, scale: float = 0.1
 ) -> Tensor:
-    """Turn, scale and move each image by its own random amounts. Built in lesson 5.
+    """Turn, scale and move each image by its own random amounts. Built in lesson 6.
 
     One batched operation, on the device of the images; torchvision's `RandomAffine`
     makes one draw for the whole batch. To give amounts of your own to `fit`, freeze

@@ -1,4 +1,4 @@
-"""Saving a trained model and loading it again. Used in lesson 5.
+"""Saving a trained model and loading it again. Built in lesson 6.
 
 A model file holds plain values and tensors, never code: loading one runs nothing.
 """
@@ -28,7 +28,7 @@ def save_model(model: DigitClassifier, path: str | os.PathLike) -> None:
     """Write a model to a file: weights, arguments, and the scale of its digits.
 
     The new file takes the place of an old one only when it is complete, so that a crash
-    or a full disk (an `OSError`) leaves the old one whole. Used in lesson 5.
+    or a full disk (an `OSError`) leaves the old one whole. Built in lesson 6.
 
     Args:
         model: derived from `DigitClassifier`, on any device, and built with arguments
@@ -75,7 +75,7 @@ def load_model(
     """Return the model that `save_model` wrote: on the CPU, in evaluation mode.
 
     No code from the file is run, whatever it holds. A file that is damaged, is none of
-    ours, or does not fit the class raises a `ModelFileError`. Used in lesson 5.
+    ours, or does not fit the class raises a `ModelFileError`. Built in lesson 6.
 
     Args:
         path: the model file.

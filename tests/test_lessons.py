@@ -6,11 +6,9 @@ import runpy
 import statistics
 
 import nbformat
-import pytest
 import torch
 from lesson_cells import (
     LESSONS,
-    NOTEBOOKS,
     ROOT,
     cells_of,
     code_of,
@@ -28,14 +26,9 @@ PIECES = {
     "02": ["Descent", "LearningRate", "DrawingPad"],
     "03": ["Boundary", "FittingCurves", "DrawingPad"],
     "04": ["FilterWorkshop", "ConfusionExplorer", "DrawingPad"],
-    "05": ["ConfusionExplorer", "DrawingPad"],
+    "05": [],
+    "06": ["ConfusionExplorer", "DrawingPad"],
 }
-
-# the lessons of the second edition; the others follow
-SECOND_EDITION = ("01_data", "02_linear_model", "03_mlp", "04_cnn")
-second_edition = pytest.mark.parametrize(
-    "path", [NOTEBOOKS / f"{stem}.ipynb" for stem in SECOND_EDITION], ids=SECOND_EDITION
-)
 
 
 def nodes_of(cell):
@@ -83,9 +76,12 @@ def test_cells_are_short_and_the_parts_of_a_lesson_all_there(path):
     # all its parts are there
     prose, code = prose_of(cells), "\n".join(c.source for c in code_of(cells))
     for text, parts in (
-        (prose, ("**Predict first.**", "Common mistake", "### Try it", "The ladder")),
+        (prose, ("**Predict first.**", "Common mistake", "### Try it")),
         (cells[-1].source, ("\n## Recap\n", "\n### Further reading\n")),
-        (code, ("plots.ladder(", "plots.answer_sheet(", "HARD_DIGITS")),
+        (code, ("HARD_DIGITS",)),
+        # lesson 5 asks about one network; the ladder of the whole series stands in 6
+        (prose, ("The ladder",) * (path.stem != "05_tuning")),
+        (code, ("plots.ladder(", "plots.answer_sheet(") * (path.stem != "05_tuning")),
     ):
         assert [part for part in parts if part not in text] == []
     levels = [len(h) for h in re.findall(r"^(#+) ", prose, re.MULTILINE)]
@@ -121,7 +117,7 @@ def test_stored_outputs_are_those_of_one_run_and_most_are_compared(path):
 
 
 @every_lesson
-def test_the_test_digits_stay_shut_until_the_end_of_lesson_5(path):
+def test_the_test_digits_are_opened_once_and_in_lesson_6(path):
     code = code_of(cells_of(path))
     opened = []
     for number, cell in enumerate(code):
@@ -134,7 +130,7 @@ def test_the_test_digits_stay_shut_until_the_end_of_lesson_5(path):
                     raise AssertionError(cell.source)
                 case ast.Call(ast.Name("MNIST"), arguments):
                     assert len(arguments) == 1, cell.source
-    if path.stem != "05_tuning":
+    if path.stem != "06_report":
         assert opened == []
         return
     (opened,) = opened  # once, and nothing is chosen afterwards
@@ -157,7 +153,7 @@ def test_the_model_written_in_lesson_2_works_with_the_package(some):
     assert score.count == 600
 
 
-@second_edition
+@every_lesson
 def test_a_head_states_honest_minutes_and_each_exercise_its_kind(path):
     tool = runpy.run_path(str(ROOT / "tools" / "lesson_minutes.py"))
     notebook = nbformat.read(path, as_version=4)
@@ -192,20 +188,16 @@ def test_each_prediction_is_asked_before_the_run_and_compared_after_it(path):
             letters.append(letter_of(cell))
             after = cells[number + 1]
             answer = rf"\*\*{letters[-1]}\W?\*\*"
-            if path.stem in SECOND_EDITION:  # nothing that is in sight gives it away
-                answer = rf"<details><summary>Why</summary>\n\n{answer}"
-                assert re.match(answer, after.source)
-            assert after.cell_type == "code" or re.match(answer, after.source)
+            # nothing that is in sight gives it away
+            answer = rf"<details><summary>Why</summary>\n\n{answer}"
+            assert re.match(answer, after.source)
     assert prose_of(cells).count("> **Predict first.**") == len(asked) >= 2
     assert list(asked) == list(compared)
     assert all(asked[name] < compared[name] for name in asked)
     (tally,) = [n for n, c in enumerate(cells) if c.source == "predictions.tally()"]
     assert tally > max(compared.values())
-    if path.stem in SECOND_EDITION:
-        assert len(set(letters)) > 1
-        assert "The run says" not in str(
-            [c.source for c in cells] + cells[tally].outputs
-        )
+    assert len(set(letters)) > 1
+    assert "The run says" not in str([c.source for c in cells] + cells[tally].outputs)
 
 
 def letter_of(cell):

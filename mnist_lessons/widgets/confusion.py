@@ -40,7 +40,7 @@ class ConfusionExplorer(base.Interactive):
     """Show a model's confusion matrix, and the digits behind each of its cells.
 
     It begins with the most frequent mistake. A model is asked once, when it is first
-    on show: after more training, build a new explorer. Used in lessons 4 and 5.
+    on show: after more training, build a new explorer. Used in lessons 4 and 6.
 
     Attributes:
         counts: how often each label got each answer: int64, (classes, classes).

@@ -88,7 +88,7 @@ def test_the_learning_rate_sliders_redraw_and_retrain(lesson):
     assert piece.get_by_role("alert").count() == 0
 
 
-@in_lessons("02_linear_model", "05_tuning")
+@in_lessons("02_linear_model", "06_report")
 def test_every_model_answers_a_seven_drawn_with_the_mouse(lesson):
     pad = lesson.piece("canvas")
     pad.get_by_role("button", name="Clear").click()
@@ -137,7 +137,7 @@ def test_a_kernel_is_edited_and_a_learned_one_chosen(lesson):
     assert workshop.get_by_label("weight in row 2, column 2").is_disabled()
 
 
-@in_lessons("04_cnn", "05_tuning")
+@in_lessons("04_cnn", "06_report")
 def test_a_cell_of_the_confusion_matrix_shows_its_digits(lesson):
     piece = lesson.piece(".lessons-confusion-told")
     piece.get_by_role("button", name=re.compile("^3 read as 3: ")).click()
@@ -147,7 +147,7 @@ def test_a_cell_of_the_confusion_matrix_shows_its_digits(lesson):
     assert "3" in cards.first.inner_text()
 
 
-@in_lessons("05_tuning")
+@in_lessons("06_report")
 def test_training_is_drawn_while_it_goes_on(lesson):
     chart = lesson.cell("live=True, **").locator(".jp-OutputArea img")
     assert chart.count() == 1
