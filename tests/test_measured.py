@@ -81,7 +81,7 @@ def test_lesson_5_says_what_the_table_of_optimizers_says():
         [means["sgd", 0.5], means["momentum", 0.05]], abs=0.051
     )
     best = {n: seeds[n][:, seeds[n].mean(dim=0).argmax()] for n in rates}
-    (stated,) = re.findall(r"Each at its best rate: (.*?)Over seeds", text)
+    (stated,) = re.findall(r"Each at its best rate: (.*?)\(at the end", text)
     assert percent(stated) == pytest.approx(
         [100 * float(best[n].mean()) for n in ("adam", "momentum", "sgd")], abs=0.051
     )

@@ -383,7 +383,7 @@ def repeated(
 
     `live` has one more value for some names, from the run just made: a diamond.
     """
-    figure, (axis,) = grid(1, 6.4, 0.8 + 0.38 * len(runs))
+    figure, (axis,) = grid(1, 6.4, max(2.2, 0.8 + 0.38 * len(runs)))
     listed = []
     for row, (name, values) in enumerate(runs.items()):
         heights = values.detach().cpu().float().flatten()
