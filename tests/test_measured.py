@@ -195,6 +195,14 @@ def test_lesson_6_says_what_the_pool_says():
     )
 
 
+def test_the_halves_share_no_digit_and_leave_none_out():
+    for count in (10_000, 7):
+        chose, scores = searches.halves(count)
+        assert abs(len(chose) - len(scores)) <= 1
+        assert sorted([*chose.tolist(), *scores.tolist()]) == list(range(count))
+        assert torch.equal(chose, searches.halves(count)[0])
+
+
 def test_every_line_of_a_table_is_a_number_of_digits():
     for tables in TABLES.values():
         for name in tables:

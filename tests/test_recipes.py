@@ -60,6 +60,16 @@ def test_what_is_not_given_is_the_usual(digits, asked):
         assert asked["augment"].keywords[setting] == 1
 
 
+def test_weight_decay_is_the_optimizers_own_unless_it_is_given(digits, asked):
+    weights = [torch.nn.Parameter(torch.ones(1))]
+    for name, usual in {"sgd": 0, "momentum": 0, "adam": 0, "adamw": 0.01}.items():
+        for given, expected in (({}, usual), ({"weight_decay": 0.3}, 0.3)):
+            train_recipe("linear", {"optimizer": name, **given}, digits)
+            built = asked["optimizer"](weights, lr=0.1)
+            assert built.param_groups[0]["weight_decay"] == expected
+            assert isinstance(built, type(OPTIMIZERS[name](weights, lr=0.1)))
+
+
 def test_the_seed_decides_everything_that_is_random(digits):
     settings = {"dropout": 0.5, "shift": 1, "hidden": (10,)}
     models = [train_recipe("mlp", settings, digits, seed=seed)[0] for seed in (1, 1, 2)]

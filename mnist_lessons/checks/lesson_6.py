@@ -19,7 +19,7 @@ from mnist_lessons.training import pick_device
 
 # digits that only the first network reads rightly, and only the second
 COUNTS = [(61, 38), (7, 13), (20, 5), (9, 9), (0, 6)]
-FAULTS = (3, 5, 6)
+# sentences of the report in section 8; the three others, 3, 5 and 6, are faults
 INNOCENT = {
     1: "Sentence 1 only says what is compared.",
     2: "Sentence 2 gives both sides the same digits and the same time. Nothing is "
