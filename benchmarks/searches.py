@@ -1,15 +1,20 @@
 """Measure the many trials over which lesson 5 lays its own few.
 
-    python benchmarks/searches.py                about 25 minutes on one core
+    python benchmarks/searches.py                about 45 minutes on one core
     python benchmarks/searches.py draws          one table only
     python benchmarks/searches.py --share 0.01   a hundredth of it, to try it out
 
-It writes three tables to `mnist_lessons/measured/`, each line a trained network with
-its right answers among validation digits; none sees a test digit.
+It writes five tables to `mnist_lessons/measured/`, of right answers among validation
+digits; none sees a test digit. Within a table no two networks share a seed: those that
+do share their first weights or the order of their digits, and an interval for
+independent runs would not be true of them.
 
 `draws.csv`: the MLP of the lesson's cheap trials (the first 10,000 training digits, one
 epoch, AdamW, batches of 128, one hidden layer), with settings drawn at random from the
-lesson's space, or from its grid; each run has a seed of its own.
+lesson's space, or from its grid.
+`thirty.csv`: twenty searches of thirty such trials each, at random and by TPE: the best
+score, and what five fresh seeds of its settings get together, of 50,000.
+`sides.csv`: forty runs of each setting that the lesson compares by three or five.
 `optimizers.csv`: the MLP of lesson 3 after one epoch at a constant rate, by optimizer.
 `case.csv`: twenty searches of twelve trials each for lesson 4's CNN, as the lesson
 makes one, with the settings of each winner; and networks trained at full size: lesson
@@ -18,23 +23,23 @@ search. Right answers are counted on the half of the validation digits that chos
 on the half that did not.
 """
 
-import argparse
-import csv
 import random
 import time
-from collections.abc import Iterator
-from itertools import product
-from pathlib import Path
+from collections.abc import Mapping
+from itertools import count, islice, product
 from typing import Any
 
-import torch
+import optuna
+from optuna.samplers import RandomSampler, TPESampler
+from tables import Lines, write_tables
 
-from mnist_lessons import load_mnist, tune
+from mnist_lessons import tune
 from mnist_lessons.data import Digits, Loaders, make_loader
 from mnist_lessons.measured.searches import (
     CHEAP,
     GRID,
     LESSON_4,
+    cheap_space,
     draw,
     halves,
     space,
@@ -42,13 +47,22 @@ from mnist_lessons.measured.searches import (
 from mnist_lessons.tuning import best_settings
 from mnist_lessons.tuning.recipes import train_recipe
 
-OUT = Path(__file__).resolve().parent.parent / "mnist_lessons/measured"
 KNOBS = ["lr", "weight_decay", "dropout", "width"]
 RATES = {
     # at 1.0 the loss of SGD became nan within an epoch, with each of ten seeds
     "sgd": (0.01, 0.02, 0.05, 0.1, 0.2, 0.5),
     "momentum": (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1),
     "adam": (0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02),
+}
+CHANCE = 980  # right answers of a network that answers 0 to all
+SIDES: dict[str, dict[str, Any]] = {
+    f"{width} units": {"lr": 0.0034, "weight_decay": 0.0042, "dropout": 0.39}
+    | {"width": width}
+    for width in (256, 512, 1024)
+}
+SIDES |= {
+    side: {"lr": 0.004, "weight_decay": 0.01, "dropout": dropout, "width": 256}
+    for side, dropout in {"dropout 0.3": 0.3, "no dropout": 0.0}.items()
 }
 SEARCHED = ["lr", "weight_decay", "dropout", "label_smoothing"]
 
@@ -59,44 +73,80 @@ def right(model: Any, digits: Digits, chosen: Any = slice(None)) -> int:
     return int((model.predict(images) == labels).sum())
 
 
-def draws(loaders: Loaders, share: float) -> Iterator[dict[str, Any]]:
+class Cheap:
+    """Trains the cheap network of lesson 5, each time with another seed."""
+
+    def __init__(self, loaders: Loaders) -> None:
+        self.few = part_of(loaders.train.dataset, 10_000)
+        self.valid = loaders.valid.dataset
+        self.seeds = count()
+
+    def __call__(self, knobs: Mapping[str, Any]) -> dict[str, int]:
+        """Return the seed, and how many of the validation digits are read rightly."""
+        settings = CHEAP | {n: value for n, value in knobs.items() if n != "width"}
+        settings |= {"hidden": [knobs["width"]]}
+        seed = next(self.seeds)
+        model, history = train_recipe("mlp", settings, self.few, seed=seed)
+        known = CHANCE if history.stopped else right(model, self.valid)
+        return {"seed": seed, "right": known}
+
+
+def draws(loaders: Loaders, share: float) -> Lines:
     """Yield a line for each cheap trial."""
-    few = part_of(loaders.train.dataset, 10_000)
-    many = max(2, round(1_200 * share))
-    trials = [("random", n, draw(random.Random(n))) for n in range(many)]
-    for seed in range(max(1, round(20 * share))):
-        values = product(*GRID.values())
-        trials += [("grid", seed, dict(zip(GRID, v, strict=True))) for v in values]
-    for search, seed, knobs in trials:
-        settings = {n: value for n, value in knobs.items() if n != "width"}
-        settings |= CHEAP | {"hidden": [knobs["width"]]}
-        model, history = train_recipe("mlp", settings, few, seed=seed)
-        count = 980 if history.stopped else right(model, loaders.valid.dataset)
+    run, many = Cheap(loaders), max(2, round(1_200 * share))
+    trials = [("random", draw(random.Random(n))) for n in range(many)]
+    grid = [dict(zip(GRID, values, strict=True)) for values in product(*GRID.values())]
+    trials += [("grid", knobs) for knobs in grid * max(1, round(20 * share))]
+    for search, knobs in trials:
         line = {name: f"{knobs[name]:.6g}" for name in KNOBS}
-        yield {"search": search, "seed": seed, **line, "right": count}
+        yield {"search": search, **line, **run(knobs)}
 
 
-def optimizers(loaders: Loaders, share: float) -> Iterator[dict[str, Any]]:
+def thirty(loaders: Loaders, share: float) -> Lines:
+    """Yield a line for each search of thirty cheap trials, at random or by TPE."""
+    run = Cheap(loaders)
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    for number in range(max(2, round(20 * share))):
+        for name, sampler in {"random": RandomSampler, "tpe": TPESampler}.items():
+            study = optuna.create_study(
+                direction="maximize", sampler=sampler(seed=number)
+            )
+            study.optimize(
+                lambda trial: run(cheap_space(trial))["right"],
+                n_trials=30 if share == 1 else 2,
+            )
+            again = sum(run(study.best_params)["right"] for _ in range(5))
+            best = int(study.best_value)
+            yield {"sampler": name, "search": number, "best": best, "again": again}
+
+
+def sides(loaders: Loaders, share: float) -> Lines:
+    """Yield a line for each run of the settings that the lesson compares."""
+    run = Cheap(loaders)
+    for side, knobs in list(SIDES.items()) * max(2, round(40 * share)):
+        yield {"side": side, **run(knobs)}
+
+
+def optimizers(loaders: Loaders, share: float) -> Lines:
     """Yield a line for each optimizer, rate and seed."""
-    for seed in range(max(1, round(10 * share))):
-        for optimizer, rates in RATES.items():
-            for lr in rates:
-                recipe = {"optimizer": optimizer, "lr": lr, "dropout": 0.0}
-                data = part_of(loaders.train.dataset, 50_000 if share == 1 else 1_000)
-                model, _ = train_recipe("mlp", recipe, data, seed=seed)
-                count = right(model, loaders.valid.dataset)
-                yield {"optimizer": optimizer, "lr": lr, "seed": seed, "right": count}
+    data = part_of(loaders.train.dataset, 50_000 if share == 1 else 1_000)
+    kinds = [(optimizer, lr) for optimizer, rates in RATES.items() for lr in rates]
+    for seed, (optimizer, lr) in enumerate(kinds * max(1, round(20 * share))):
+        recipe = {"optimizer": optimizer, "lr": lr, "dropout": 0.0}
+        model, _ = train_recipe("mlp", recipe, data, seed=seed)
+        known = right(model, loaders.valid.dataset)
+        yield {"optimizer": optimizer, "lr": lr, "seed": seed, "right": known}
 
 
-def case(loaders: Loaders, share: float) -> Iterator[dict[str, Any]]:
+def case(loaders: Loaders, share: float) -> Lines:
     """Yield a line for each network that was trained at full size."""
     train, valid = loaders.train.dataset, loaders.valid.dataset
     few = part_of(train, 10_000)
     chose, scores = halves(len(valid))
     chooser = make_loader(part_of(valid, chose), 256, shuffle=False)
-    recipes: list[tuple[str, int, dict[str, Any], range]] = []
     seeds = max(2, round(30 * share))
-    recipes.append(("lesson 4", 0, LESSON_4, range(1, seeds + 1)))
+    recipes: list[tuple[str, int, dict[str, Any], int]] = []
+    recipes.append(("lesson 4", 0, LESSON_4, seeds))
     for search in range(max(1, round(20 * share))):
         loader = make_loader(few, 256, shuffle=True)
         options: Any = {"n_trials": 12, "epochs": 1, "progress": False}
@@ -104,10 +154,10 @@ def case(loaders: Loaders, share: float) -> Iterator[dict[str, Any]]:
             "cnn", space=space, loaders=(loader, chooser), seed=search, **options
         )
         found = best_settings(study)
-        again = range(1, seeds + 1) if search == 0 else range(1, 3)
-        recipes.append(("winner", search, found, again))
-    for name, search, settings, again in recipes:
-        for seed in again:
+        recipes.append(("winner", search, found, seeds if search == 0 else 2))
+    fresh = count(1)  # a search trains with its own number as the seed: at most 19
+    for name, search, settings, runs in recipes:
+        for seed in islice(fresh, runs):
             start = time.perf_counter()
             data = train if share == 1 else few
             model, _ = train_recipe("cnn", settings, data, seed=seed, epochs=1)
@@ -125,32 +175,14 @@ def part_of(digits: Digits, chosen: Any) -> Digits:
     return Digits(*digits[chosen], digits.classes, digits.mean, digits.std)
 
 
-TABLES = {"draws": draws, "optimizers": optimizers, "case": case}
-
-
-def main(words: list[str] | None = None) -> None:
-    """Measure, and write each table when it is complete."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("tables", nargs="*", help=f"of {', '.join(TABLES)} (all)")
-    parser.add_argument("--share", type=float, default=1, help="of all runs (1)")
-    parser.add_argument("--out", type=Path, default=OUT, help="the folder to write to")
-    arguments = parser.parse_args(words)
-    torch.set_num_threads(1)
-    loaders = load_mnist()
-    for name in arguments.tables or TABLES:
-        start = time.perf_counter()
-        lines = list(TABLES[name](loaders, arguments.share))
-        arguments.out.mkdir(parents=True, exist_ok=True)
-        path = arguments.out / f"{name}.csv"
-        with path.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, lines[0], lineterminator="\n")
-            writer.writeheader()
-            writer.writerows(lines)
-        spent = time.perf_counter() - start
-        print(f"{path.name}: {len(lines)} lines, {spent:.0f} s", flush=True)
+TABLES = {
+    "draws": draws,
+    "thirty": thirty,
+    "sides": sides,
+    "optimizers": optimizers,
+    "case": case,
+}
 
 
 if __name__ == "__main__":
-    main()
+    write_tables(TABLES, __doc__)

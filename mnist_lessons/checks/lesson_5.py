@@ -331,6 +331,12 @@ def decision(answer: Any) -> str:
             "Seed 0 is the one that the search ran with: its luck is in the choice "
             "already. Fresh seeds only.",
         )
+    shared = sorted(set(runs["winner"]) & set(runs["lesson 4"]))
+    require(
+        not shared,
+        f"Both sides have the seed {shared[:1]}: such networks share luck, and welch "
+        "takes all runs for independent. Give each run a seed of its own.",
+    )
     first, second = (torch.tensor(list(side.values())) for side in runs.values())
     value, low, high = welch(first, second)
     ends = asking.numbers(answer["interval"], 2, "The interval has two ends.")

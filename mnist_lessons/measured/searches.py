@@ -36,6 +36,16 @@ def draw(dice: Random) -> dict[str, Any]:
     }
 
 
+def cheap_space(trial: Any) -> dict[str, Any]:
+    """Choose settings of a cheap trial, from the ranges of `draw`."""
+    return {
+        "lr": trial.suggest_float("lr", 0.0001, 0.1, log=True),
+        "weight_decay": trial.suggest_float("weight_decay", 0.0001, 1, log=True),
+        "dropout": trial.suggest_float("dropout", 0, 0.5),
+        "width": trial.suggest_int("width", 32, 512, log=True),
+    }
+
+
 def space(trial: Any) -> dict[str, Any]:
     """Choose settings of a trial for lesson 4's CNN."""
     return LESSON_4 | {
@@ -76,6 +86,29 @@ def best_so_far(count: int, searches: int = 1_000) -> Tensor:
     return pool[orders[:, :count]].cummax(dim=1).values
 
 
+def thirty() -> dict[str, tuple[Tensor, Tensor]]:
+    """Return the best accuracies of 20 searches, and those of their winners again.
+
+    By the name of the sampler; a winner runs again with five fresh seeds, of which the
+    mean counts.
+    """
+    lines = read("thirty")
+    found = {}
+    for name in ("random", "tpe"):
+        own = [line for line in lines if line["sampler"] == name]
+        best = torch.tensor([int(line["best"]) / 10_000 for line in own])
+        found[name] = (best, torch.tensor([int(x["again"]) / 50_000 for x in own]))
+    return found
+
+
+def sides() -> dict[str, Tensor]:
+    """Return accuracies, (seeds,), of each setting that the lesson compares."""
+    found: dict[str, list[float]] = {}
+    for line in read("sides"):
+        found.setdefault(line["side"], []).append(int(line["right"]) / 10_000)
+    return {name: torch.tensor(values) for name, values in found.items()}
+
+
 def optimizers() -> tuple[dict[str, list[float]], dict[str, Tensor]]:
     """Return rates, and accuracies (seeds, rates), by the name of the optimizer."""
     found: dict[str, dict[float, list[float]]] = {}
@@ -90,7 +123,8 @@ def case() -> dict[str, Tensor]:
     """Return accuracies at full size on the 5,000 digits that chose no winner.
 
     By name, (runs,): the recipe of lesson 4 and the winner of the lesson's search, a
-    run a seed, and the winners of 19 other searches, each the mean of two seeds.
+    run a seed, and the winners of 19 other searches, each the mean of two seeds. No two
+    runs share a seed.
     """
     found: dict[tuple[str, int], list[float]] = {}
     for line in read("case"):

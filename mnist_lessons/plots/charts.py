@@ -404,7 +404,8 @@ def repeated(
         every = torch.cat([values.detach().cpu().flatten() for values in runs.values()])
         decimals = 0 if every.max() - every.min() > 0.05 else 1
         axis.xaxis.set_major_formatter(PercentFormatter(1.0, decimals=decimals))
-        axis.locator_params(axis="x", nbins=6)
+        # with steps of 2.5 the labels, rounded, would stand at other places
+        axis.locator_params(axis="x", nbins=6, steps=[1, 2, 5, 10])
     return Picture(
         figure,
         f"Dots of {xlabel} for {', '.join(runs)}, one a run. {'; '.join(listed)}.",
