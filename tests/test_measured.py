@@ -126,7 +126,7 @@ def test_lesson_5_says_what_the_draws_say():
     # 75 searches of which none shares a trial with another
     apart = table["random"].reshape(75, 16).amax(dim=1)
     gap = welch(table["grid"].amax(dim=1), apart)
-    (stated,) = re.findall(r"75 random searches, no .*? differ by (.*?)\)", text)
+    (stated,) = re.findall(r"75 random searches, all separate, differ by (.*?)\)", text)
     assert percent(stated.replace("95 %", "")) == pytest.approx(
         [100 * x for x in gap], abs=0.06
     )

@@ -125,7 +125,7 @@ ALT = {  # patterns in the words of each
     "templates": "2 templates .*: 0, 1. .*largest weight is 3",
     "bars": "logits: 0 0, .*3 3,",
     "curves": '"slow" from 0.5 to 0.75; <fast> from 0.8 to 0.9',
-    "scatter": "grid: 3 dots, the best, 0.9, at 2; random: 2 .*, 0.8, at 1",
+    "scatter": "grid: 3 dots, the best mean 0.9 at 2; random: 2 .* 0.8 at 1",
     "history": "loss: training from 0.5 to 0.5; .*validation from 0.9 to 0.9",
     "runs": "A: training from 0.5 .* B: training from 4 to 4; validation from 0.4",
     "spread": "a: accuracy 0.8 to 0.9, loss 0.3 to 0.5",
@@ -199,12 +199,12 @@ def test_fewer_colours_change_none_visibly_and_a_file_can_be_written(tmp_path):
 # charts
 
 
-def test_a_scatter_draws_every_dot_by_its_error_and_marks_the_best():
+def test_a_scatter_draws_every_dot_by_its_error_and_a_bar_at_each_mean():
     left, right = axes_of("scatter")
-    dots, best = left.lines
+    dots, bars = left.lines
     assert points(dots) == [(1, 0.5), (1, 0.25), (2, pytest.approx(0.1))]
-    assert points(best) == [(2, pytest.approx(0.1))]
-    assert points(right.lines[1]) == [(1, pytest.approx(0.2))]
+    assert points(bars) == [(1, pytest.approx(0.375)), (2, pytest.approx(0.1))]
+    assert points(right.lines[1]) == [(1, pytest.approx(0.2)), (2, pytest.approx(0.3))]
     assert left.get_yscale() == "log"
     assert left.get_xlim() == right.get_xlim()  # one label, one range
     assert left.get_ylim()[0] > left.get_ylim()[1]  # few errors on top

@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Mapping, Sequence
+from statistics import fmean
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -225,25 +226,30 @@ def scatter(
     ylabel: str,
     logx: Sequence[bool] | None = None,
 ) -> Picture:
-    """Draw accuracies as dots, one chart for each group; the best dot is a square.
+    """Draw accuracies as dots, one chart for each group, and a bar at each mean.
 
-    A group has a title, and the positions and accuracies of its dots. `xlabel` and
+    A group has a title, and the positions and accuracies of its dots; those at the same
+    position have a mean. `xlabel` and
     `logx` say for each chart what its positions are, and whether to space them by
     their ratios; charts with the same label have the same range.
     """
     figure, axes = grid(len(groups), 3.2, 3.4, sharey=True)
     winners = []
     for number, (title, (x, y)) in enumerate(groups.items()):
-        axis, best = axes[number], max(range(len(y)), key=lambda dot: y[dot])
+        axis, at = axes[number], dict.fromkeys(x)
+        means = [
+            fmean(float(b) for a, b in zip(x, y, strict=True) if a == c) for c in at
+        ]
+        best = max(zip(means, at, strict=True))
         if (first := list(xlabel).index(xlabel[number])) != number:
             axis.sharex(axes[first])
-        errors = [picture.error_of(accuracy) for accuracy in y]
+        errors, bars = ([picture.error_of(a) for a in some] for some in (y, means))
         axis.plot(x, errors, "o", color=BLUE, alpha=0.8, markersize=7)
-        axis.plot(x[best], errors[best], "s", color=ORANGE, markersize=9)
+        axis.plot(list(at), bars, "_", color=BLACK, markersize=18, markeredgewidth=2)
         axis.set(title=title, xlabel=xlabel[number])
         axis.set_xscale("log" if logx and logx[number] else "linear")
         axis.grid(axis="y")
-        winners.append(f"{len(y)} dots, the best, {y[best]:.3g}, at {x[best]:.3g}")
+        winners.append(f"{len(y)} dots, the best mean {best[0]:.3g} at {best[1]:.3g}")
     axes[0].set_ylabel(ylabel)
     picture.accuracy_axis(axes[0], [a for _, y in groups.values() for a in y])
     listed = "; ".join(map(": ".join, zip(groups, winners, strict=True)))
