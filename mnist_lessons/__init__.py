@@ -18,6 +18,7 @@ def __getattr__(name: str) -> Any:
     """Import what takes time, such as matplotlib and Optuna, when it is first used."""
     if name in ("checks", "plots", "widgets"):
         return importlib.import_module(f"mnist_lessons.{name}")
-    if room := {"tune": "tuning", "spare_the_machine": "colab"}.get(name):
+    rooms = {"tune": "tuning", "diagnose": "diagnosis", "spare_the_machine": "colab"}
+    if room := rooms.get(name):
         return getattr(importlib.import_module(f"mnist_lessons.{room}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

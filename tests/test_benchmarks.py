@@ -335,3 +335,34 @@ def test_the_networks_of_shifts_are_those_of_lesson_4(shifts):
             for one, other in pairs:
                 one.copy_(other)
         torch.testing.assert_close(ours(images), theirs(images))
+
+
+@pytest.fixture(scope="module")
+def clinic():
+    return script("clinic")
+
+
+def test_the_clinic_counts_what_is_found(clinic, tmp_path, capsys):
+    words = ["--seeds", "1", "--only", "set", "--mistake", "zero_grad", "--out"]
+    clinic.main([*words, str(tmp_path / "new" / "clinic.csv")])
+    text = (tmp_path / "new" / "clinic.csv").read_text(encoding="utf-8")
+    forgotten, early = csv.DictReader(text.splitlines())
+    for line, test in ((forgotten, "old gradients"), (early, "moved weights")):
+        assert (line["named by"], line["named"], line["seeds"]) == (test, "1", "1")
+        assert f"{test} 1" in line["tests"]
+    assert (
+        "zero_grad forgotten | MLP, Adam 0.001 | set | 1 | 1" in capsys.readouterr().out
+    )
+
+
+def test_the_stored_counts_are_of_the_clinic_and_have_no_false_alarm(clinic):
+    with clinic.OUT.open(newline="", encoding="utf-8") as file:
+        lines = list(csv.DictReader(file))
+    cases = [("healthy", name) for name in clinic.HEALTHY] + list(clinic.patients())
+    assert [(line["mistake"], line["program"]) for line in lines] == cases
+    assert {line["seeds"] for line in lines} == {"20"}
+    for line in lines:
+        if line["named by"] in ("", "nowhere"):
+            assert line["any test"] == "0", line
+    held_back = [line for line in lines if line["bounds"] == "held back"]
+    assert sum(line["mistake"] == "healthy" for line in held_back) >= 30

@@ -9,7 +9,8 @@ from lesson_cells import ROOT
 LINT = "from importlinter import cli; raise SystemExit(cli.lint_imports(no_cache=True))"
 # what `import mnist_lessons` must not wait for
 SLOW = "matplotlib optuna ipywidgets anywidget jupyterlab nbformat nbconvert playwright"
-ROOMS = "checks colab commands distributed photos plots teaching tuning widgets"
+ROOMS = "checks colab commands diagnosis distributed photos plots teaching tuning"
+ROOMS += " widgets"
 
 
 def run(*command):
