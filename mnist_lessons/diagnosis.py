@@ -37,8 +37,8 @@ def first_loss(program: Program) -> Outcome:
     loss, guess = float(F.cross_entropy(logits, labels)), math.log(logits.shape[1])
     spread = float(images.std())
     fine = 0.5 * guess < loss < 2 * guess and 0.03 < spread < 10
-    measured = f"loss {loss:.2f}, standard deviation of the pixels {spread:.2g}"
-    return fine, measured, f"about {guess:.2f}; 0.03 to 10"
+    measured = f"loss {loss:.2f}, deviation of the pixels {spread:.2g}"
+    return fine, measured, f"loss about {guess:.2f}, deviation 0.03 to 10"
 
 
 def one_batch(program: Program) -> Outcome:

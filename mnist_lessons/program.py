@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.optim.optimizer import Optimizer, register_optimizer_step_pre_hook
-from torch.utils.data import DataLoader, TensorDataset
+from torch.utils.data import DataLoader, Subset, TensorDataset
 
 from mnist_lessons.arguments import LessonsError
 from mnist_lessons.data import make_loader
@@ -39,9 +39,9 @@ class Pile:
             images, labels = [], []
             for x, y in copy.deepcopy(loader, {id(data): data}):
                 images += [x.cpu()] if len(self.hashes) < KEPT else []
-                labels += [y.cpu()]
+                labels += y.tolist()  # small tensors kept would leave holes in memory
                 self.hashes += [hash(image.tobytes()) for image in x.cpu().numpy()]
-            self.images, self.labels = torch.cat(images)[:KEPT], torch.cat(labels)
+            self.images, self.labels = torch.cat(images)[:KEPT], torch.tensor(labels)
             self.labels.bincount()  # which only whole numbers have, one an image
         except Exception as error:
             message = f"{name} gives no batches of images and labels: {error!r}."
@@ -49,8 +49,9 @@ class Pile:
 
     def batches(self, order: Tensor, size: int = 64) -> DataLoader:
         """Return a loader of these digits, by their numbers."""
-        digits = TensorDataset(self.images[order], self.labels[order])
-        return make_loader(digits, size, shuffle=False)
+        digits = TensorDataset(self.images, self.labels[: len(self.images)])
+        chosen: Any = Subset(digits, order.tolist())
+        return make_loader(chosen, size, shuffle=False)
 
 
 class Program:

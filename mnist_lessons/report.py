@@ -3,6 +3,8 @@
 import html
 from typing import NamedTuple
 
+from mnist_lessons.arguments import check_choice
+
 MARKS = {True: "fine", False: "LOOK HERE", None: "could not run"}
 
 
@@ -23,6 +25,12 @@ class Report(list[Result]):
     def findings(self) -> list[str]:
         """The names of the tests that measured something else than they expect."""
         return [result.test for result in self if result.fine is False]
+
+    def only(self, *tests: str) -> "Report":
+        """Return the lines of these tests; raises a `ValueError` if there is none."""
+        for test in tests:
+            check_choice("test", test, [result.test for result in self])
+        return Report(result for result in self if result.test in tests)
 
     def __repr__(self) -> str:
         text = f"{len(self.findings)} of {len(self)} tests found something."

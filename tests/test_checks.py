@@ -1,5 +1,6 @@
 """Every check with its right answer, the usual wrong ones, and sheer nonsense."""
 
+import copy
 import math
 import re
 
@@ -8,6 +9,7 @@ import optuna
 import pytest
 import torch
 import torch.nn.functional as F
+from torch import nn
 from torch.optim import SGD
 
 from mnist_lessons import LinearModel, augmentation, checks, evaluate, fit
@@ -333,6 +335,104 @@ def with_bias_moved(weights, bias, after):
     return after[0], bias + after[1]
 
 
+def loss_of(logits=lambda z: z, labels=lambda z, y: y, which=0, **options):
+    """Return lesson 7's first test; what is given replaces the right part of it."""
+
+    def first_loss(make_model, batches):
+        model = make_model()
+        images, truth = batches[which]
+        z = model(images)
+        return F.cross_entropy(logits(z), labels(z, truth), **options).item()
+
+    return first_loss
+
+
+def heart(times=600, *, measured="eval", changed=None, batch_of=None, loss=None):
+    """Return lesson 7's second test; what is given replaces the right part of it."""
+
+    def one_batch(make_model, train_step, batch):
+        model = make_model()
+        before = F.cross_entropy(model.eval()(batch[0]), batch[1]).item()
+        train_step(model, (batch_of or (lambda b: [b]))(batch) * times)
+        model = changed(make_model) if changed else model
+        model.train(measured == "train")
+        with torch.no_grad():
+            z = model(batch[0])
+        if loss:
+            return loss(z, batch[1])
+        return before if measured == "before" else F.cross_entropy(z, batch[1]).item()
+
+    return one_batch
+
+
+def step_by_step(make_model, train_step, batch):
+    model = make_model()
+    for _ in range(600):
+        train_step(model, [batch])
+    return F.cross_entropy(model.eval()(batch[0]), batch[1])
+
+
+def new_each_time(make_model, train_step, batch):
+    for _ in range(600):
+        train_step(model := make_model(), [batch])
+    return F.cross_entropy(model.eval()(batch[0]), batch[1])
+
+
+def still(same=torch.equal, *, copy=lambda w: w.detach().clone(), train=True, again=0):
+    """Return lesson 7's third test; what is given replaces the right part of it."""
+
+    def unmoved(make_model, train_step, batches):
+        model = make_model()
+        before = {name: copy(weights) for name, weights in model.named_parameters()}
+        if train:
+            train_step(model, batches)
+        model = make_model() if again else model
+        after = dict(model.named_parameters())
+        return [name for name in before if same(before[name], after[name])]
+
+    return unmoved
+
+
+def silent(is_silent, back=lambda loss: loss.backward(), names=lambda pairs: pairs):
+    """Return lesson 7's fourth test: names of the tensors that are silent."""
+
+    def without_gradient(make_model, batch):
+        model = make_model()
+        back(F.cross_entropy(model(batch[0]), batch[1]))
+        return [n for n, w in names(model.named_parameters()) if is_silent(w)]
+
+    return without_gradient
+
+
+def no_gradient(weights):
+    return weights.grad is None or not weights.grad.any()
+
+
+def ends_in(*layers, before=(), bend=nn.ReLU, outputs=10):
+    """Return a function that builds program B's network with another end."""
+    middle = [nn.Linear(784, 128), bend(), *before, nn.Linear(128, outputs)]
+    return lambda: copy.deepcopy(nn.Sequential(nn.Flatten(), *middle, *layers))
+
+
+class NetD(nn.Module):
+    """Program D, mended; `keep` says what is kept and what goes on."""
+
+    def __init__(self, keep=lambda h: (h.detach(), h), end=lambda z: z):
+        super().__init__()
+        self.first = nn.Linear(784, 128)
+        self.second, self.last = nn.Linear(128, 64), nn.Linear(64, 10)
+        self.keep, self.end = keep, end
+
+    def forward(self, images):
+        hidden = self.first(images.flatten(1)).relu()
+        self.seen, hidden = self.keep(hidden)
+        return self.end(self.last(self.second(hidden).relu()))
+
+
+def three(f="sorted digits", g="old gradients", h="nothing"):
+    return {"F": f, "G": g, "H": h}
+
+
 ONCE = "forward zero backward step"
 
 
@@ -433,6 +533,32 @@ RIGHT = {
         mixes_up,
         lambda t, v: (torch.tensor(mixes_up(t, v)[0]), *mixes_up(t, v)[1:]),
     ],
+    "first_loss": [
+        loss_of(),
+        lambda make, batches: F.cross_entropy(make()(batches[0][0]), batches[0][1]),
+    ],
+    "one_batch": [
+        heart(),
+        step_by_step,
+        lambda *given: given[0]() and heart()(*given),  # a model to spare
+    ],
+    "unmoved": [
+        still(),
+        still(lambda a, b: bool((a == b).all())),
+        lambda *given: set(still()(*given)),
+    ],
+    "without_gradient": [
+        silent(no_gradient),
+        silent(lambda w: w.grad is None or float(w.grad.abs().sum()) == 0),
+    ],
+    "mended_pixels": [
+        lambda i: (i.float().unsqueeze(1) / 255 - 0.1307) / 0.3081,
+        lambda i: (i[:, None] / 255 - 0.1307) / 0.3081,
+        lambda i: (i.float().unsqueeze(1) - 0.1307 * 255) / (0.3081 * 255),
+    ],
+    "mended_model": [ends_in(), ends_in(nn.LogSoftmax(dim=1))],
+    "mended_net": [NetD, lambda: NetD(lambda h: (h.detach().clone(), h))],
+    "three_programs": [three()],
 }
 
 # usual wrong answers, by a piece of the message that each deserves
@@ -931,6 +1057,120 @@ WRONG = {
         "Your function stopped": lambda t, v: t.missing,
         "the function itself": (0.92, "Shirt", "Coat"),
     },
+    "first_loss": {
+        "applies softmax itself": loss_of(lambda z: z.softmax(dim=1)),
+        "sum over the batch": loss_of(reduction="sum"),
+        "model's own answers": loss_of(labels=lambda z, y: z.argmax(dim=1)),
+        "share of right answers": lambda make, batches: (
+            (make()(batches[0][0]).argmax(dim=1) == batches[0][1]).float().mean()
+        ),
+        "on another batch": loss_of(which=-1),
+        "mean over all batches": lambda make, batches: (
+            sum(F.cross_entropy(model(x), y) for model in [make()] for x, y in batches)
+            / len(batches)
+        ),
+        "No model was built": lambda make, batches: math.log(10),
+        "and you return 2.30": lambda make, batches: make() and math.log(10),
+        "one number": lambda make, batches: make()(batches[0][0]),
+        "not a number": lambda make, batches: math.nan,
+        "does it return": lambda make, batches: None,
+        "Your function stopped": lambda make, batches: make()(batches),
+        "the function itself": 2.3,
+    },
+    "one_batch": {
+        "wants batches": heart(batch_of=list),
+        "No model was built": lambda make, train, batch: 0.1,
+        "No step was taken": heart(0),
+        "One step was taken": heart(1),
+        "60 steps were taken": heart(60),
+        "second new model": heart(changed=lambda make: make()),
+        "another new model": new_each_time,
+        "on another batch": heart(batch_of=lambda b: [(b[0] + 1, b[1])]),
+        "in training mode": heart(measured="train"),
+        "applies softmax": heart(loss=lambda z, y: F.cross_entropy(z.softmax(1), y)),
+        "share of right": heart(loss=lambda z, y: (z.argmax(1) == y).float().mean()),
+        "measured after the steps": heart(measured="before"),
+        "one number": heart(loss=lambda z, y: z),
+        "does it return": lambda make, train, batch: train(make(), [batch] * 600),
+        "Your function stopped": lambda make, train, batch: train(make, [batch]),
+        "the function itself": 0.01,
+    },
+    "unmoved": {
+        "a second name": still(copy=lambda w: w),
+        "a second name for": still(copy=lambda w: w.detach()),
+        "No step was taken": still(train=False),
+        "build a second model": still(again=1),
+        "ones that move": still(lambda a, b: not torch.equal(a, b)),
+        "a part of the numbers": still(
+            lambda a, b: bool((a == b).any()), copy=lambda w: w.detach().clone()
+        ),
+        "exactly the same": still(lambda a, b: torch.allclose(a, b, atol=0.001)),
+        "tensors alike": lambda *given: [
+            name for name in still()(*given) if "weight" in name
+        ],
+        "a list of names": lambda *given: bool(still()(*given)),
+        "wants batches": lambda make, train, batches: train(make(), batches[0]) or [],
+        "does it return": lambda make, train, batches: train(make(), batches),
+        "the function itself": ["1.bias"],
+    },
+    "without_gradient": {
+        "None first": silent(lambda w: not w.grad.any()),
+        "0 everywhere": silent(lambda w: w.grad is None),
+        "some numbers": silent(lambda w: w.grad is None or not w.grad.all()),
+        "No gradient was computed": silent(no_gradient, back=lambda loss: None),
+        "that do get": silent(lambda w: not no_gradient(w)),
+        "used nowhere": silent(lambda w: w.grad is not None and not w.grad.any()),
+        "a list of names": lambda make, batch: len(silent(no_gradient)(make, batch)),
+        "such as": lambda make, batch: list(make().parameters()),
+        "does it return": lambda make, batch: None,
+        "Your function stopped": lambda make, batch: make()(batch),
+        "the function itself": ["first.weight"],
+    },
+    "mended_pixels": {
+        "A network wants": lambda i: (i.float() / 255 - 0.1307) / 0.3081,
+        "divided twice": lambda i: (i.unsqueeze(1) / 255 / 255 - 0.1307) / 0.3081,
+        "after the standardising": lambda i: (i.unsqueeze(1) - 0.1307) / 0.3081 / 1e5,
+        "with //": lambda i: (i.unsqueeze(1) // 255 - 0.1307) / 0.3081,
+        "which scale": lambda i: i.float().unsqueeze(1),
+        "mean is": lambda i: i.unsqueeze(1) / 255,
+        "changes the tensor": lambda i: i.zero_().float().unsqueeze(1),
+        "does it return": lambda i: None,
+        "Return a tensor": lambda i: i.tolist(),
+        "the function itself": 255,
+    },
+    "mended_model": {
+        "ten numbers": ends_in(outputs=128),
+        "over the batch": ends_in(nn.Softmax(dim=0)),
+        "between 0 and 1": ends_in(nn.Sigmoid()),
+        "ever negative": ends_in(nn.ReLU()),
+        "between -1 and 1": ends_in(nn.Tanh()),
+        "The bend is gone": ends_in(bend=nn.Identity),
+        "a sound program reads": ends_in(before=(nn.Softmax(dim=1), nn.Softmax(dim=1))),
+        "Return a network": lambda: nn.Linear,
+        "does it return": lambda: None,
+        "the function itself": nn.Linear(784, 10).weight,
+    },
+    "mended_net": {
+        "whole of": lambda: NetD(end=lambda z: z.detach()),
+        "is kept in self.seen": lambda: NetD(lambda h: (None, h)),
+        "drags its history": lambda: NetD(lambda h: (h, h)),
+        "after its ReLU": lambda: NetD(lambda h: (h.detach() - 1, h)),
+        "something else than": lambda: NetD(lambda h: (h.detach(), 2 * h)),
+        "still cut off": lambda: NetD(lambda h: (None, h.detach())),
+        "class of a network": lambda: nn.Linear,
+        "Your function stopped": lambda: nn.Linear(784),
+        "the function itself": 3,
+    },
+    "three_programs": {
+        "a word for each": {"F": "sorted digits"},
+        "not on the list": three(g="zero_grad"),
+        "goes up by a class": three(f="nothing"),
+        "order of": three(f="a leak"),
+        "its curve falls": three(g="nothing"),
+        "All tensors move": three(g="another optimizer"),
+        "how many gradients": three(g="sorted digits"),
+        "which test found": three(h="a leak"),
+    },
 }
 
 
@@ -1014,11 +1254,11 @@ def test_input_is_fresh_each_time_and_never_changes_the_verdict(name):
 
 def test_checks_that_train_do_without_the_digits(monkeypatch, tmp_path):
     monkeypatch.setenv("MNIST_LESSONS_DATA", str(tmp_path))
-    for stored in (lesson_2._some_digits, lesson_2._after_loop):
+    for stored in (lesson_2.some_digits, lesson_2._after_loop):
         stored.cache_clear()
     for name in ("step", "loop_order", "train"):
         assert ALL[name](RIGHT[name][0]).status == "right"
-    for stored in (lesson_2._some_digits, lesson_2._after_loop):
+    for stored in (lesson_2.some_digits, lesson_2._after_loop):
         stored.cache_clear()
 
 

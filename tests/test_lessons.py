@@ -18,6 +18,8 @@ from lesson_cells import (
 )
 
 from mnist_lessons import checks, evaluate, fit
+from mnist_lessons.checks.asking import Verdict
+from mnist_lessons.checks.lesson_7 import UNCHANGED
 from mnist_lessons.teaching.notebooks import exercises_of, tags_of
 
 TAGS = {"setup", "exercise", "check", "live", "nbval-ignore-output"}
@@ -28,7 +30,10 @@ PIECES = {
     "04": ["FilterWorkshop", "ConfusionExplorer", "DrawingPad"],
     "05": [],
     "06": ["ConfusionExplorer", "DrawingPad"],
+    "07": [],
 }
+# lesson 5 asks about one network, 7 about programs; that of the whole series is in 6
+NO_LADDER = ("05_tuning", "07_clinic")
 
 
 def nodes_of(cell):
@@ -78,10 +83,9 @@ def test_cells_are_short_and_the_parts_of_a_lesson_all_there(path):
     for text, parts in (
         (prose, ("**Predict first.**", "Common mistake", "### Try it")),
         (cells[-1].source, ("\n## Recap\n", "\n### Further reading\n")),
-        (code, ("HARD_DIGITS",)),
-        # lesson 5 asks about one network; the ladder of the whole series stands in 6
-        (prose, ("The ladder",) * (path.stem != "05_tuning")),
-        (code, ("plots.ladder(", "plots.answer_sheet(") * (path.stem != "05_tuning")),
+        (code, ("HARD_DIGITS",) * (path.stem != "07_clinic")),
+        (prose, ("The ladder",) * (path.stem not in NO_LADDER)),
+        (code, ("plots.ladder(", "plots.answer_sheet(") * (path.stem not in NO_LADDER)),
     ):
         assert [part for part in parts if part not in text] == []
     levels = [len(h) for h in re.findall(r"^(#+) ", prose, re.MULTILINE)]
@@ -228,11 +232,14 @@ def test_an_exercise_has_a_stub_a_check_and_a_folded_solution(path):
     assert len(exercises) >= 3
     assert len(exercises) == sum("check" in tags_of(cell) for cell in cells)
     for stub, check, answer, solution in exercises:
-        assert "..." in stub.source
+        task = cells[cells.index(stub) - 1].source.rpartition("### Try it: ")[2]
+        mend = task.startswith("mend ") and "Edit one line." in task
+        assert mend or "..." in stub.source
         assert tags_of(check) == ["check"]
         assert hasattr(checks, re.fullmatch(r"checks\.(\w+)\(\w+\)", check.source)[1])
         (output,) = check.outputs
-        assert output.data["text/plain"] == repr(checks.NOT_TRIED)
+        untried = repr(Verdict("not tried", UNCHANGED) if mend else checks.NOT_TRIED)
+        assert output.data["text/plain"] == untried
         assert answer.source.startswith("<details><summary>Hint")
         assert "..." not in solution
         # nothing later depends on the answer

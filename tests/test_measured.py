@@ -1,14 +1,16 @@
-"""The tables of lessons 5 and 6: what their scripts write, and what the prose says."""
+"""The tables of lessons 5 to 7: what their scripts write, and what the prose says."""
 
 import csv
 import re
 
 import pytest
 import torch
+import torch.nn.functional as F
 from lesson_cells import NOTEBOOKS, cells_of, code_of, prose_of
 from test_benchmarks import lines_of, script
 
-from mnist_lessons.measured import reports, searches
+from mnist_lessons import diagnose
+from mnist_lessons.measured import clinic, reports, searches
 from mnist_lessons.statistics import mcnemar, welch
 
 write_tables = script("tables").write_tables
@@ -21,6 +23,7 @@ TABLES = {
         "case": 98,
     },
     "reports": {"pool": 2_000, "ablation": 160, "twins": 190, "last": 36},
+    "patients": {"patients": 300},
 }
 
 
@@ -259,3 +262,88 @@ def test_every_line_of_a_table_is_a_number_of_digits():
                     for column in ("right", "chose", "scores", "stand_in", "truth"):
                         limit = {"stand_in": 300, "truth": 20_000}.get(column, 10_000)
                         assert 0 <= int(line.get(column) or 0) <= limit
+
+
+def points(name, first, second):
+    return [float(f"{100 * x:.1f}") for x in welch(first[name], second[name])]
+
+
+def test_lesson_7_says_what_the_programs_say():
+    truth, said, text = clinic.truth(), clinic.said(), prose("07_clinic")
+    assert list(said) == list("ABCDEFGH")
+    assert {len(runs) for runs in [*truth.values(), *said.values()]} == {20}
+    came = {name: truth[name] for name in "ABCDE"}
+    mended = {name: truth[f"{name} mended"] for name in "ABCDE"}
+    (stated,) = re.findall(r"Mended, (A gains .*?): its network was sound", text)
+    numbers = percent(stated.replace("95 %", ""))
+    assert numbers == [x for name in "ABCDE" for x in points(name, mended, came)]
+    (stated,) = re.findall(r"it had said (.*?) were true", text)
+    averages = [100 * float(runs["E"].mean()) for runs in (said, truth)]
+    assert percent(stated) == pytest.approx(averages, abs=0.051)
+    assert "A sound MLP of this size has 0.967" in text
+    assert float(mended["B"].mean()) == pytest.approx(0.967, abs=0.0005)
+    assert 0.874 < float(came["D"].min()) < float(came["D"].max()) < 0.89  # "88 %"
+    assert (said["E"] - truth["E"]).min() > 0.045  # the bound of the lesson's own run
+    assert (said["E"] - truth["E"]).max() < 0.065
+    rest = {}
+    for line in searches.read("patients"):
+        runs = rest.setdefault(line["state"], {}).setdefault(line["program"], [])
+        runs.append(int(line["truth"]) / 10_000)
+    came, mended = (
+        {name: torch.tensor(rest[state][name]) for name in "FG"}
+        for state in ("as it comes", "mended")
+    )
+    stated = re.findall(r"Shuffled, it gains (.*?)\)|each time, it gains (.*?)\)", text)
+    numbers = percent(" ".join(map("".join, stated)).replace("95 %", ""))
+    assert numbers == [x for name in "FG" for x in points(name, mended, came)]
+
+
+@pytest.fixture(scope="module")
+def eight(loaders):
+    """The names that lesson 7's cells and solutions define."""
+    return script("patients").cells_of_lesson(loaders)
+
+
+@pytest.mark.parametrize(
+    ("letter", "findings"),
+    {
+        "A": ["first loss", "one batch", "gradients"],
+        "B": ["one batch"],
+        "C": ["one batch", "old gradients", "moved weights"],
+        "D": ["gradients"],
+        "E": ["shared images"],
+        "F": ["mixed labels"],
+        "G": ["old gradients"],
+        "H": [],
+    }.items(),
+)
+def test_the_routine_finds_what_each_program_of_lesson_7_has(letter, findings, eight):
+    for seed in range(3):
+        torch.manual_seed(seed)
+        program = script("patients").programs(eight, "as it comes")[letter]
+        assert diagnose(**program).findings == findings
+        if letter != "H":
+            program = script("patients").programs(eight, "mended")[letter]
+            assert diagnose(**program).findings == []
+
+
+def test_the_training_loss_of_program_h_is_high_and_sound(eight):
+    target = torch.full((1, 10), 0.02)
+    target[0, 3] = 0.82
+    perfect = F.cross_entropy(target.log(), torch.tensor([3]), label_smoothing=0.2)
+    assert float(perfect) == pytest.approx(0.87, abs=0.005)
+    torch.manual_seed(0)
+    program = eight["program_h"]
+    model, losses = program["make_model"](), []
+    with pytest.MonkeyPatch.context() as patch:
+        plain = F.cross_entropy
+
+        def noted(*given, **options):
+            losses.append(loss := plain(*given, **options))
+            return loss
+
+        patch.setattr(F, "cross_entropy", noted)
+        for _ in range(3):
+            losses.clear()
+            program["train_step"](model, program["train_loader"])
+    assert 1.1 < float(torch.stack(losses).detach().mean()) < 1.13

@@ -44,3 +44,13 @@ from mnist_lessons.checks.lesson_6 import (
     mcnemar,
     model_card,
 )
+from mnist_lessons.checks.lesson_7 import (
+    first_loss,
+    mended_model,
+    mended_net,
+    mended_pixels,
+    one_batch,
+    three_programs,
+    unmoved,
+    without_gradient,
+)

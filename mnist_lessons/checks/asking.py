@@ -34,7 +34,7 @@ class NotYetError(Exception):
 
 
 class NotTriedError(Exception):
-    """Raised inside a check when a function still returns three dots."""
+    """Raised inside a check when there are still three dots, or with what to do."""
 
 
 def exercise(examine: Callable[[Any], str]) -> Callable[[Any], Verdict]:
@@ -46,8 +46,8 @@ def exercise(examine: Callable[[Any], str]) -> Callable[[Any], Verdict]:
             return NOT_TRIED
         try:
             return Verdict("right", examine(answer))
-        except NotTriedError:
-            return NOT_TRIED
+        except NotTriedError as error:
+            return Verdict("not tried", str(error)) if error.args else NOT_TRIED
         except NotYetError as hint:
             return Verdict("not yet", str(hint))
         except (Exception, SystemExit) as error:  # the notebook goes on

@@ -25,7 +25,7 @@ def _no_dots_left(error: NotYetError) -> None:
     )
 
 
-class _Some(NamedTuple):
+class Some(NamedTuple):
     """A few hundred digits: batches of 50 to learn from, and others to score on."""
 
     batches: Batches
@@ -39,7 +39,7 @@ class _Some(NamedTuple):
 
 
 @functools.cache
-def _some_digits() -> _Some:
+def some_digits() -> Some:
     """Return the first 1,000 training digits; made-up ones where they are missing."""
     raw = data_folder(None) / "MNIST" / "raw"
     try:
@@ -60,7 +60,7 @@ def _some_digits() -> _Some:
     images = ((images - images.mean()) / images.std()).unsqueeze(1)
     learn, score = images.split([600, 400])
     batches = list(zip(learn.split(50), labels[:600].split(50), strict=True))
-    return _Some(batches, score, labels[600:])
+    return Some(batches, score, labels[600:])
 
 
 def _linear(seed: int) -> nn.Linear:
@@ -319,7 +319,7 @@ def _why_wrong(given: _Step, logits: Tensor, result: tuple[Tensor, Tensor]) -> N
 
 
 def _praise_of_step(function: Any) -> str:
-    some, layer = _some_digits(), _linear(0)
+    some, layer = some_digits(), _linear(0)
     weights, bias = layer.weight.detach(), layer.bias.detach()
     pixels = some.images.flatten(1)
     before = some.accuracy(pixels @ weights.T + bias)
@@ -437,7 +437,7 @@ def _loop(letters: str) -> tuple[nn.Linear, float, float]:
     code = compile("\n".join(LINES[letter] for letter in letters), "<loop>", "exec")
     losses = []
     with torch.random.fork_rng(devices=[]):
-        for images, labels in _some_digits().batches:
+        for images, labels in some_digits().batches:
             names |= {"images": images, "labels": labels}
             exec(code, names)
             losses.append(torch.as_tensor(names.get("loss", 0.0)).item())
@@ -453,7 +453,7 @@ def _after_loop(letters: str) -> Tensor:
 @exercise
 def train(function: Any) -> str:
     """Check a function: model, loader, epochs, lr -> the last loss, model trained."""
-    some = _some_digits()
+    some = some_digits()
 
     def trained(how: Callable[[Any], Any]) -> tuple[Any, list[Tensor]]:
         with torch.random.fork_rng(devices=[]):
