@@ -37,7 +37,7 @@ def first_loss(program: Program) -> Outcome:
     loss, guess = float(F.cross_entropy(logits, labels)), math.log(logits.shape[1])
     spread = float(images.std())
     fine = 0.5 * guess < loss < 2 * guess and 0.03 < spread < 10
-    measured = f"loss {loss:.2f}, deviation of the pixels {spread:.2g}"
+    measured = f"loss {loss:.2f}, deviation of the pixels {spread:.3g}"
     return fine, measured, f"loss about {guess:.2f}, deviation 0.03 to 10"
 
 
@@ -185,6 +185,7 @@ def diagnose(
 def _run(test: Callable[[Program], Outcome], program: Program) -> Result:
     name, mistakes = test.__name__.replace("_", " "), TESTS[test]
     try:
-        return Result(name, *test(program), mistakes)
+        fine, measured, expected = test(program)
+        return Result(name, fine, measured, expected, "" if fine else mistakes)
     except Exception as error:  # a sick program may fail in any way
         return Result(name, None, f"{type(error).__name__}: {error}", "-", mistakes)

@@ -1,10 +1,13 @@
 """What the tests of a program measured, as text and as a table. Used in lesson 7."""
 
 import html
+import textwrap
 from typing import NamedTuple
 
 from mnist_lessons.arguments import check_choice
 
+COLUMNS = ("test", "result", "measured", "expected", "mistakes that look like it")
+WRAP = textwrap.TextWrapper(72, initial_indent=4 * " ", subsequent_indent=8 * " ")
 MARKS = {True: "fine", False: "LOOK HERE", None: "could not run"}
 
 
@@ -15,7 +18,7 @@ class Result(NamedTuple):
     fine: bool | None
     measured: str
     expected: str = "-"
-    mistakes: str = "-"  # that look like this
+    mistakes: str = ""  # that look like this; none where all is fine
 
 
 class Report(list[Result]):
@@ -37,12 +40,13 @@ class Report(list[Result]):
         for test, fine, *rest in self:
             text += f"\n{test}: {MARKS[fine]}"
             for word, line in zip(Result._fields[2:], rest, strict=True):
-                text += f"\n    {word}: {line}"
+                text += f"\n{WRAP.fill(f'{word}: {line}')}" if line else ""
         return text
 
     def _repr_html_(self) -> str:
+        left = 'style="text-align: left"'  # JupyterLab's tables are set to the right
         rows = [(test, MARKS[fine], *rest) for test, fine, *rest in self]
-        cells = [[f"<td>{html.escape(text)}</td>" for text in row] for row in rows]
-        head = "".join(f'<th scope="col">{field}</th>' for field in Result._fields)
+        cells = [[f"<td {left}>{html.escape(text)}</td>" for text in x] for x in rows]
+        head = "".join(f'<th scope="col" {left}>{name}</th>' for name in COLUMNS)
         body = "".join(f"<tr>{''.join(row)}</tr>" for row in cells)
         return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"

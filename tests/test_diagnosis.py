@@ -511,11 +511,15 @@ def test_the_report_prints_as_text_and_shows_as_a_table(serve):
     page.feed(report._repr_html_())
     assert page.open == []
     head, rows = page.cells[:5], page.cells[5:]
-    assert [(scope, name) for _, scope, name in head] == [
-        ("col", name) for name in ("test", "fine", "measured", "expected", "mistakes")
-    ]
+    names = ("test", "result", "measured", "expected", "mistakes that look like it")
+    assert [(scope, name) for _, scope, name in head] == [("col", n) for n in names]
     assert len(rows) == 5 * len(report)
     for number, (test, fine, *rest) in enumerate(report):
         cells = [words for _, _, words in rows[5 * number : 5 * number + 5]]
         assert cells == [test, "fine" if fine else "LOOK HERE", *rest]
-        assert all(words in text for words in rest)
+        assert all(words in " ".join(text.split()) for words in rest)
+    two = report.only("one batch", "shared images")
+    assert [result.test for result in two] == ["shared images", "one batch"]
+    assert two.findings == ["one batch"]
+    with pytest.raises(ValueError, match="test='moved' is not known; choose shared"):
+        report.only("moved")
