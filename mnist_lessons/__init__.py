@@ -18,7 +18,12 @@ def __getattr__(name: str) -> Any:
     """Import what takes time, such as matplotlib and Optuna, when it is first used."""
     if name in ("checks", "plots", "widgets"):
         return importlib.import_module(f"mnist_lessons.{name}")
-    rooms = {"tune": "tuning", "diagnose": "diagnosis", "spare_the_machine": "colab"}
+    rooms = {
+        "tune": "tuning",
+        "diagnose": "diagnosis",
+        "load_optdigits": "photos.optdigits",
+        "spare_the_machine": "colab",
+    }
     if room := rooms.get(name):
         return getattr(importlib.import_module(f"mnist_lessons.{room}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -22,6 +22,8 @@ from mnist_lessons.arguments import LessonsError
 
 # Debian's package dataset-fashion-mnist holds the files packed anew, so with other sums
 INSTALLED = {"FashionMNIST": Path("/usr/share/datasets/fashion-mnist")}
+# 1,797 digits of thirteen people, 57 KB: its name and its MD5 sum
+OPTDIGITS = ("digits.csv.gz", "9b335364a7bfd63947c7480a5bd51f2d")
 
 
 class DataFileError(LessonsError, RuntimeError):
@@ -37,10 +39,14 @@ def data_folder(data_dir: str | os.PathLike | None) -> Path:
         )
     if folder := data_dir or os.environ.get("MNIST_LESSONS_DATA"):
         return Path(folder).expanduser()
+    return _own_folder() or _cache_folder()
+
+
+def _own_folder() -> Path | None:
+    """Return the folder of a checkout; an installed package has none."""
     checkout = Path(__file__).resolve().parent.parent
-    if (checkout / "pyproject.toml").is_file() and (checkout / "data").is_dir():
-        return checkout / "data"
-    return _cache_folder()
+    is_one = (checkout / "pyproject.toml").is_file() and (checkout / "data").is_dir()
+    return checkout / "data" if is_one else None
 
 
 def _cache_folder() -> Path:
@@ -81,6 +87,30 @@ def read_digits(dataset_class: Any, options: dict[str, str], folder: Path) -> li
             "name another folder: data_dir=..., or $MNIST_LESSONS_DATA."
         ) from error
     return _open(dataset_class, options, target)
+
+
+def find_optdigits(data_dir: str | os.PathLike | None) -> Path:
+    """Return the packed file of other people's digits, which is whole.
+
+    It lies in `optdigits/` in the folder that `data_folder` names, or in that folder,
+    or else in the checkout's `data/`, or in the package if it was installed.
+    """
+    folder, own = data_folder(data_dir), _own_folder() or Path(__file__).parent
+    named = [folder / "optdigits", folder]
+    places, (name, md5) = [*named, own / "optdigits"], OPTDIGITS
+    path = next((place / name for place in places if (place / name).is_file()), None)
+    if path is None:
+        raise DataFileError(
+            f"{named[0]} lacks {name}, and so does the package. Copy it there from the "
+            "project's folder data/optdigits."
+        )
+    if not check_integrity(path, md5):
+        raise DataFileError(
+            f"{path} is damaged or incomplete, or is another file: its MD5 sum should "
+            f"be {md5}. Move it away and run this again, or put a fresh copy there, "
+            "from the project's folder data/optdigits."
+        )
+    return path
 
 
 def _open(dataset_class: Any, options: dict[str, Any], folder: Path) -> list[Any]:

@@ -20,6 +20,7 @@ def test_the_wheel_holds_the_package_and_the_sdist_every_file(built, project_fil
     info = f"mnist_lessons-{VERSION}.dist-info/"
     ours = {path.relative_to(ROOT).as_posix() for path in project_files}
     package = {name for name in ours if name.startswith("mnist_lessons/")}
+    package |= {"mnist_lessons/optdigits/digits.csv.gz"}  # small enough to come along
     assert {name for name in names if not name.startswith(info)} == package
     assert {".py", ".js", ".css"} <= {PurePosixPath(name).suffix for name in names}
     (sdist,) = built.glob("*.tar.gz")
@@ -36,4 +37,6 @@ def test_the_installed_package_shows_its_help(installed, tmp_path):
     options = {"cwd": tmp_path, "env": os.environ | {"PYTHONPATH": str(installed)}}
     command = [sys.executable, "-m", "mnist_lessons", "--help"]
     assert b"predict" in subprocess.check_output(command, **options)
+    code = "import mnist_lessons; print(len(mnist_lessons.load_optdigits()))"
+    assert subprocess.check_output([sys.executable, "-c", code], **options) == b"1797\n"
     assert (installed / f"mnist_lessons-{VERSION}.dist-info").is_dir()
