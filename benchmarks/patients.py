@@ -74,7 +74,7 @@ def programs(names: Cells, state: str) -> dict[str, dict[str, Any]]:
     for loader, part in zip(loaders, order.tensor_split([count]), strict=True):
         digits = TensorDataset(images[part], labels[part])
         found["E"][loader] = make_loader(digits, 128, shuffle=loader == loaders[0])
-    found["F"]["train_loader"] = make_loader(names["folders"], 128, shuffle=True)
+    found["F"]["train_loader"] = make_loader(names["digits"], 128, shuffle=True)
     found["G"]["train_step"] = partial(sound_step, partial(SGD, lr=0.03))
     return found
 

@@ -30,10 +30,15 @@ class Report(list[Result]):
         return [result.test for result in self if result.fine is False]
 
     def only(self, *tests: str) -> "Report":
-        """Return the lines of these tests; raises a `ValueError` if there is none."""
+        """Return the lines of these tests, and leave the mistakes to the reader.
+
+        Raises:
+            ValueError: if there is no such test.
+        """
         for test in tests:
             check_choice("test", test, [result.test for result in self])
-        return Report(result for result in self if result.test in tests)
+        lines = [result for result in self if result.test in tests]
+        return Report(result._replace(mistakes="") for result in lines)
 
     def __repr__(self) -> str:
         text = f"{len(self.findings)} of {len(self)} tests found something."
@@ -45,8 +50,11 @@ class Report(list[Result]):
 
     def _repr_html_(self) -> str:
         left = 'style="text-align: left"'  # JupyterLab's tables are set to the right
-        rows = [(test, MARKS[fine], *rest) for test, fine, *rest in self]
+        count = 5 if any(result.mistakes for result in self) else 4
+        rows = [(test, MARKS[fine], *rest)[:count] for test, fine, *rest in self]
         cells = [[f"<td {left}>{html.escape(text)}</td>" for text in x] for x in rows]
-        head = "".join(f'<th scope="col" {left}>{name}</th>' for name in COLUMNS)
+        head = "".join(
+            f'<th scope="col" {left}>{name}</th>' for name in COLUMNS[:count]
+        )
         body = "".join(f"<tr>{''.join(row)}</tr>" for row in cells)
         return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"

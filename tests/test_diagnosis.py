@@ -521,5 +521,9 @@ def test_the_report_prints_as_text_and_shows_as_a_table(serve):
     two = report.only("one batch", "shared images")
     assert [result.test for result in two] == ["shared images", "one batch"]
     assert two.findings == ["one batch"]
+    assert (
+        "softmax" not in repr(two) + two._repr_html_()
+    )  # that is the reader's to find
+    assert two._repr_html_().count("<th ") == 4
     with pytest.raises(ValueError, match="test='moved' is not known; choose shared"):
         report.only("moved")

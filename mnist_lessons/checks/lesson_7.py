@@ -16,8 +16,8 @@ from mnist_lessons.models import evaluation_mode
 from mnist_lessons.program import logits_of
 
 UNCHANGED = (
-    "Not tried yet: this does what the program did when it came in. Edit one line in "
-    "the cell above, and run both."
+    "This still does what the program did when it came in. Edit one line in the cell "
+    "above, and run both."
 )
 STEPS = 600
 apart = torch.random.fork_rng(devices=[])  # new models draw the notebook's numbers
@@ -128,7 +128,15 @@ def first_loss(function: Any) -> str:
     for loud in (1, 300):
         program = _Program()
         batches = [(loud * images, labels) for images, labels in program.batches]
-        value = _number(asking.call(function, program.make_model, batches))
+        try:
+            value = _number(asking.call(function, program.make_model, batches))
+        except asking.NotYetError as hint:
+            require(
+                "positional argument" not in str(hint),
+                "make_model() takes no arguments. It returns a model, and this is what "
+                "you call with the images.",
+            )
+            raise
         require(bool(program.models), "No model was built. Call make_model.")
         said.append(value)
         if _is_right(value, _losses(program.models[0], batches[0])):
@@ -231,7 +239,10 @@ def unmoved(function: Any) -> str:
             with torch.no_grad():
                 for name, weights in model.named_parameters():
                     if name not in still:
-                        weights[: len(weights) // share] += far
+                        # as far up as down, so that the sum stays
+                        part = weights[: len(weights) // share]
+                        part[::2] += far
+                        part[1::2] -= far
 
         inputs = program.make_model, step, program.batches
         found = _names(asking.call(function, *inputs))
@@ -261,8 +272,9 @@ def unmoved(function: Any) -> str:
         )
         require(
             found <= set(still),
-            f"{', '.join(sorted(found - set(still)))} moved, and be it by "
-            "0.0001. Ask whether all numbers are exactly the same.",
+            f"{', '.join(sorted(found - set(still)))} moved, by "
+            f"{far:g} up or down. Ask whether all numbers are exactly the same: sums "
+            "may cancel, and tolerances hide a small step.",
         )
     return (
         "It tells a step that moves everything from one that moves nothing, or only a "
@@ -326,6 +338,11 @@ def without_gradient(function: Any) -> str:
         require(not all(gone), "No gradient was computed at all. What fills in .grad?")
         every = idle | first | last
         require(found != every - silent, "Those are the ones that do get a gradient.")
+        require(
+            "last.bias" not in found or built[-1].last.bias.grad.sum().abs() > 1e-6,
+            "Yours names last.bias, whose gradient is not 0: in a sum positive and "
+            "negative numbers cancel.",
+        )
         require(
             found >= idle,
             "idle.weight is used nowhere, so its .grad stays None, and yours does not "
@@ -459,7 +476,7 @@ def mended_model(function: Any) -> str:
         "The bend is gone: without ReLU this is a linear model.",
     )
     return (
-        f"{_learned(model)} Its outputs are logits. Who wants "
+        f"{_learned(model)} Its outputs are what cross_entropy wants. Whoever wants "
         "probabilities calls .softmax(dim=1) on them, after training."
     )
 

@@ -65,14 +65,19 @@ def load_optdigits(
     return digits
 
 
+def as_points(scan: Tensor) -> Tensor:
+    """Enlarge a scan to the 32x32 points that were counted, from 0 to 1."""
+    points = F.interpolate(scan[None, None] / 16, (32, 32), mode="bicubic")[0, 0]
+    return points.clamp(0, 1)
+
+
 def as_mnist(scan: Tensor) -> Tensor:
     """Turn a scan, (8, 8) from 0 to 16, into an image, (28, 28) from 0 to 1.
 
-    It is enlarged to the 32x32 points that were counted, cut to its ink, scaled to fit
-    20x20 and placed with its centre of mass in the middle.
+    It is cut to its ink, scaled to fit 20x20 and placed with its centre of mass in the
+    middle.
     """
-    points = F.interpolate(scan[None, None] / 16, (32, 32), mode="bicubic")[0, 0]
-    points = points.clamp(0, 1)
+    points = as_points(scan)
     digit = points[filtering.extent(points > 0.05)]
     boxed = filtering.resize(digit, BOX, enlarge=True)
     return centre(boxed / boxed.max())
