@@ -334,12 +334,13 @@ def without_gradient(function: Any) -> str:
                     "asked of it. Ask for None first."
                 ) from hint
             raise
-        gone = [weights.grad is None for weights in built[-1].parameters()]
+        gradients: dict[str, Any] = {n: w.grad for n, w in built[-1].named_parameters()}
+        gone = [gradient is None for gradient in gradients.values()]
         require(not all(gone), "No gradient was computed at all. What fills in .grad?")
         every = idle | first | last
         require(found != every - silent, "Those are the ones that do get a gradient.")
         require(
-            "last.bias" not in found or built[-1].last.bias.grad.sum().abs() > 1e-6,
+            "last.bias" not in found or gradients["last.bias"].sum().abs() > 1e-6,
             "Yours names last.bias, whose gradient is not 0: in a sum positive and "
             "negative numbers cancel.",
         )
