@@ -78,6 +78,8 @@ class Program:
     def train_on(self, model: nn.Module, order: Tensor, size: int) -> None:
         """Run the loop on these digits; no optimizer moves another model's weights."""
         own, spared = {*model.parameters()}, {}
+        if len(order) % size == 1:  # batch norm cannot read a batch of one
+            order = order[:-1]
 
         def spare(optimizer: Optimizer, *_: Any) -> None:
             for weights in (w for g in optimizer.param_groups for w in g["params"]):
@@ -131,9 +133,12 @@ def without_idle_biases(model: nn.Module, names: list[str]) -> list[str]:
 def nothing_changes() -> Iterator[None]:
     """Go on afterwards with the random numbers of now; what is printed is lost."""
     states = random.getstate(), np.random.get_state()
+    gradients, dtype = torch.is_grad_enabled(), torch.get_default_dtype()
     try:
         with torch.random.fork_rng(), contextlib.redirect_stdout(io.StringIO()):
             yield
     finally:
         random.setstate(states[0])
         np.random.set_state(states[1])
+        torch.set_grad_enabled(gradients)
+        torch.set_default_dtype(dtype)
