@@ -35,7 +35,7 @@ def first_loss(program: Program) -> Outcome:
     images, labels = program.train.images[:256], program.train.labels[:256]
     logits = logits_of(program.new_model(), images)
     loss, guess = float(F.cross_entropy(logits, labels)), math.log(logits.shape[1])
-    spread = float(images.std())
+    spread = float(images.float().std())
     fine = 0.5 * guess < loss < 2 * guess and 0.03 < spread < 10
     measured = f"loss {loss:.2f}, deviation of the pixels {spread:.3g}"
     return fine, measured, f"loss about {guess:.2f}, deviation 0.03 to 10"
@@ -120,7 +120,10 @@ def fair_score(program: Program) -> Outcome:
     scores = []
     for _ in range(2):
         score = program.functions["score"](model.train(), batches)
-        scores.append(float(getattr(score, "accuracy", score)))
+        score = getattr(score, "accuracy", score)
+        if isinstance(score, tuple | list | dict):
+            raise DiagnosisError(f"score returns a {type(score).__name__}, no number.")
+        scores.append(float(score))
     units = (1, 100, len(right))  # a share, per cent, or a count
     fine = min(abs(scores[0] / unit - share) for unit in units) < 0.002
     measured = f"{scores[0]:.4g}, then {scores[1]:.4g}"

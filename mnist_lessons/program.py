@@ -3,6 +3,7 @@
 import contextlib
 import copy
 import functools
+import inspect
 import io
 import math
 import random
@@ -42,10 +43,14 @@ class Pile:
                 labels += y.tolist()  # small tensors kept would leave holes in memory
                 self.hashes += [hash(image.tobytes()) for image in x.cpu().numpy()]
             self.images, self.labels = torch.cat(images)[:KEPT], torch.tensor(labels)
-            self.labels.bincount()  # which only whole numbers have, one an image
         except Exception as error:
             message = f"{name} gives no batches of images and labels: {error!r}."
             raise DiagnosisError(f"{message} Give a DataLoader.") from error
+        if self.labels.ndim != 1 or self.labels.dtype != torch.int64:
+            shape = ("batch", *self.labels.shape[1:])
+            given = f"{str(self.labels.dtype)[6:]}, ({', '.join(map(str, shape))})"
+            wanted = "int64, (batch,): the number of the class"
+            raise DiagnosisError(f"{name} gives labels {given}; give {wanted}.")
 
     def batches(self, order: Tensor, size: int = 64) -> DataLoader:
         """Return a loader of these digits, by their numbers."""
@@ -88,7 +93,9 @@ class Program:
 
         guard = register_optimizer_step_pre_hook(spare)
         try:
-            self.functions["train_step"](model, self.train.batches(order, size))
+            done = self.functions["train_step"](model, self.train.batches(order, size))
+            if inspect.isgenerator(done):
+                raise DiagnosisError("train_step has a `yield`, so none of it runs.")
         finally:
             guard.remove()
             for weights, gradient in spared.items():
@@ -114,8 +121,10 @@ class Program:
 
 def logits_of(model: nn.Module, images: Tensor) -> Tensor:
     """Return what the model puts out, in the mode that it is in, without gradients."""
+    kind = next(model.parameters())  # a loop may have turned it to double
+    images = images.to(kind.device, kind.dtype if images.is_floating_point() else None)
     with torch.no_grad():
-        return model(images.to(next(model.parameters()).device)).cpu()
+        return model(images).float().cpu()
 
 
 def without_idle_biases(model: nn.Module, names: list[str]) -> list[str]:

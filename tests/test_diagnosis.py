@@ -393,6 +393,74 @@ def test_a_broken_program_is_reported_and_not_raised(serve):
     assert "one batch" in report.findings
 
 
+def test_what_stops_a_test_is_said_in_words(serve):
+    train, valid = serve()
+
+    def yields(model, batches):
+        yield from batches
+
+    def exits(model, batches):
+        raise SystemExit(3)
+
+    run = partial(diagnose, small, train, valid)
+    for given, test, words in (
+        ({"train_step": yields}, "one batch", "train_step has a `yield`, so none"),
+        ({"train_step": exits}, "moved weights", "SystemExit: 3"),
+        ({"score": lambda *_: (0.3, 0.9)}, "fair score", "returns a tuple, no number"),
+    ):
+        result = result_of(run(**given), test)
+        assert result.fine is None
+        assert words in result.measured
+
+
+class FromBytes(MLP):
+    """Divides by 255 itself, and sees doubles once it is trained."""
+
+    def forward(self, images):
+        return super().forward((images / 255).to(next(self.parameters()).dtype))
+
+
+def doubled(model, batches):
+    loop()(model.double(), ((images.double(), labels) for images, labels in batches))
+
+
+def test_bytes_doubles_and_a_batch_of_one_are_no_faults(serve):
+    train, valid = serve()
+    raw = [
+        [(((x * 0.3081 + 0.1307) * 255).round().byte(), y) for x, y in loader]
+        for loader in (train, valid)
+    ]
+    report = diagnose(FromBytes, *raw, train_step=loop(), score=score)
+    assert [result.test for result in report if result.fine is None] == []
+    assert set(report.findings) <= {"first loss"}  # bytes do spread by more than 10
+    report = diagnose(small, train, valid, train_step=doubled)
+    assert result_of(report, "one batch").fine
+    # 65 digits make a batch of 64 and one of a single digit, which batch norm refuses
+    images, labels = train.dataset[:65]
+    few = make_loader(TensorDataset(images, labels), 65, shuffle=False)
+    assert diagnose(norm, few, valid, train_step=loop()).findings == []
+
+
+def test_softmax_twice_is_found_with_few_classes_too(serve):
+    for classes in (2, 3, 5):
+
+        def of_few(loader, classes=classes):
+            images, labels = loader.dataset[:]
+            wanted = labels < classes
+            digits = TensorDataset(images[wanted], labels[wanted])
+            return make_loader(digits, 32, shuffle=True)
+
+        train, valid = map(of_few, serve())
+        make = partial(MLP, (32,), 0.0, classes)
+        assert diagnose(make, train, valid, train_step=loop()).findings == []
+
+        def twice(make=make):
+            return nn.Sequential(make(), nn.Softmax(dim=1))
+
+        report = diagnose(twice, train, valid, train_step=loop())
+        assert "one batch" in report.findings, classes
+
+
 def test_input_that_is_no_program_is_refused(serve):
     train, valid = serve()
     model = small()
@@ -407,8 +475,14 @@ def test_input_that_is_no_program_is_refused(serve):
         ((small, None), "train_loader gives no batches"),
         ((small, []), "train_loader gives no batches"),
         ((small, (batch for batch in train)), "train_loader gives no batches"),
-        ((small, [(torch.zeros(2, 1, 28, 28), torch.zeros(2, 10))]), "train_loader"),
-        ((small, [(torch.zeros(2, 1, 28, 28), torch.zeros(2))]), "train_loader"),
+        (
+            (small, [(torch.zeros(2, 1, 28, 28), torch.zeros(2, 10))]),
+            r"train_loader gives labels float32, \(batch, 10\); give int64, \(batch,\)",
+        ),
+        (
+            (small, train, [(torch.zeros(2, 1, 28, 28), torch.zeros(2))]),
+            r"valid_loader gives labels float32, \(batch\)",
+        ),
         ((small, train, 5), "valid_loader gives no batches"),
     ):
         with pytest.raises(LessonsError, match=words) as error:
@@ -466,6 +540,16 @@ def test_nothing_is_changed(serve, capsys):
     torch.manual_seed(5)
     assert diagnose(small, plain, [*valid], train_step=loop()).findings == []
     assert torch.equal(next(iter(plain))[1], expected)
+
+    # what a score switches off is on again
+    def careless(model, batches):
+        torch.set_grad_enabled(False)
+        torch.set_default_dtype(torch.float64)
+        return score(model, batches)
+
+    diagnose(small, train, valid, train_step=loop(), score=careless)
+    assert torch.is_grad_enabled()
+    assert torch.get_default_dtype() == torch.float32
     # also where it is broken off
     old = states()
     with pytest.raises(KeyboardInterrupt):

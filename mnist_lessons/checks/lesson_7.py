@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.optim import SGD
+from torch.utils.data import DataLoader
 
 from mnist_lessons.checks import asking
 from mnist_lessons.checks.asking import NotTriedError, exercise, fresh, require
@@ -19,7 +20,7 @@ UNCHANGED = (
     "This still does what the program did when it came in. Edit one line in the cell "
     "above, and run both."
 )
-STEPS = 600
+STEPS, CLASSES = 600, 5
 apart = torch.random.fork_rng(devices=[])  # new models draw the notebook's numbers
 Batch = tuple[Tensor, Tensor]
 
@@ -34,8 +35,8 @@ class _Halved(nn.Module):
 class _Program:
     """A small program that keeps count of what is asked of it."""
 
-    def __init__(self, classes: int = 5) -> None:
-        self._random, self.classes = fresh(), classes
+    def __init__(self, *, halved: bool = True) -> None:
+        self._random, self._halved = fresh(), halved
         self.models: list[nn.Module] = []
         self.batches = [self.batch() for _ in range(3)]
         self.given: list[Any] = []  # to train_step, one after the other
@@ -44,15 +45,17 @@ class _Program:
     def batch(self) -> Batch:
         """Draw images, (8, 1, 4, 4), and their labels."""
         images = torch.randn(8, 1, 4, 4, generator=self._random)
-        return images, torch.arange(8) % self.classes
+        return images, torch.arange(8) % CLASSES
 
     def make_model(self) -> nn.Module:
         """Build a network with two layers, with other weights each time."""
-        layers = nn.Linear(16, 24), nn.Linear(24, self.classes)
+        layers = nn.Linear(16, 24), nn.Linear(24, CLASSES)
         for layer in layers:
             for tensor in layer.parameters():
                 nn.init.normal_(tensor, std=0.3, generator=self._random)
-        model = nn.Sequential(nn.Flatten(), layers[0], nn.ReLU(), layers[1], _Halved())
+        model = nn.Sequential(nn.Flatten(), layers[0], nn.ReLU(), layers[1])
+        if self._halved:
+            model.append(_Halved())
         self.models.append(model)
         return model
 
@@ -77,6 +80,11 @@ class _Program:
             "labels. Yours gets something else: one batch, perhaps, which is not a "
             "list of batches.",
         )
+
+
+def _serve(batches: Any) -> DataLoader:
+    """Return a loader of these batches, which can be gone through, and no more."""
+    return DataLoader(batches, batch_size=None)
 
 
 def _is_batch(given: Any) -> bool:
@@ -126,10 +134,11 @@ def first_loss(function: Any) -> str:
     """Check a function: make_model, batches -> loss of a new model, first batch."""
     said = []
     for loud in (1, 300):
-        program = _Program()
+        program = _Program(halved=False)
         batches = [(loud * images, labels) for images, labels in program.batches]
+        loader = _serve(batches)
         try:
-            value = _number(asking.call(function, program.make_model, batches))
+            value = _number(asking.call(function, program.make_model, loader))
         except asking.NotYetError as hint:
             require(
                 "positional argument" not in str(hint),
@@ -139,9 +148,9 @@ def first_loss(function: Any) -> str:
             raise
         require(bool(program.models), "No model was built. Call make_model.")
         said.append(value)
-        if _is_right(value, _losses(program.models[0], batches[0])):
+        if _is_right(value, _losses(program.models[-1], batches[0])):
             continue
-        later = [_losses(program.models[0], batch)[""] for batch in batches]
+        later = [_losses(program.models[-1], batch)[""] for batch in batches]
         require(
             not any(math.isclose(value, loss, rel_tol=1e-4) for loss in later),
             "That is the loss on another batch. The first one is wanted.",
@@ -210,7 +219,8 @@ def one_batch(function: Any) -> str:
 def _names(result: Any) -> set[str]:
     """Read names of tensors."""
     require(
-        isinstance(result, list | tuple | set)
+        isinstance(result, Iterable)
+        and not isinstance(result, str)
         and all(isinstance(name, str) for name in result),
         "Return a list of names, such as ['1.weight', '1.bias'].",
     )
@@ -221,31 +231,45 @@ def _names(result: Any) -> set[str]:
 @apart
 def unmoved(function: Any) -> str:
     """Check a function: make_model, train_step, batches -> names that stand still."""
-    every = ["1.weight", "1.bias", "3.weight", "3.bias"]
-    # what stands still, the share of each other tensor that moves, and how far
-    cases = [(["1.bias", "3.weight"], 1, 0.1), ([], 2, 0.1), (["3.bias"], 1, 1e-4)]
-    for still, share, far in [*cases, (every, 1, 0.1)]:
+    every = {"1.weight", "1.bias", "3.weight", "3.bias"}
+    cases: list[tuple[set[str], Callable[[Tensor], Tensor], str]] = [
+        (
+            {"1.bias", "3.weight"},
+            lambda weights: weights + 0.1,
+            "Is `before` a copy, or a second name for the tensors that are changed?",
+        ),
+        (
+            {"1.weight"},
+            lambda weights: torch.cat([weights[:2].flip(0), weights[2:]]),
+            "Two of its rows changed places. One number that moves is enough, even if "
+            "sums and sizes stay.",
+        ),
+        (
+            {"3.bias"},
+            lambda weights: torch.nextafter(weights, weights + 1),
+            "It moved by less than a millionth. Ask whether all numbers are exactly "
+            "the same.",
+        ),
+        (every, lambda weights: weights + 0.1, ""),
+    ]
+    for still, moved, hint in cases:
         program = _Program()
 
         def step(
             model: nn.Module,
             batches: Iterable[Any],
             program: _Program = program,
-            still: list[str] = still,
-            share: int = share,
-            far: float = far,
+            still: set[str] = still,
+            moved: Callable[[Tensor], Tensor] = moved,
         ) -> None:
             program.given += list(batches)
             with torch.no_grad():
                 for name, weights in model.named_parameters():
                     if name not in still:
-                        # as far up as down, so that the sum stays
-                        part = weights[: len(weights) // share]
-                        part[::2] += far
-                        part[1::2] -= far
+                        weights.copy_(moved(weights))
 
-        inputs = program.make_model, step, program.batches
-        found = _names(asking.call(function, *inputs))
+        loader = _serve(program.batches)
+        found = _names(asking.call(function, program.make_model, step, loader))
         require(bool(program.given), "No step was taken. Call train_step.")
         program.took_batches()
         require(
@@ -253,28 +277,14 @@ def unmoved(function: Any) -> str:
             "You build a second model to compare with. It has other weights from the "
             "start: compare one model, before and after.",
         )
-        moved = set(every) - set(still)
+        inverted = found == every - still
+        require(found == still or not inverted, "Those are the ones that move.")
+        too_many = sorted(found - still)
+        require(not too_many, f"Yours names {', '.join(too_many)}. {hint}")
         require(
-            share > 1 or far < 0.1 or not moved or found != set(every),
-            "Yours says that everything stands still, and here something moves. Is "
-            "`before` a copy, or a second name for the tensors that are changed?",
-        )
-        require(found != moved or share > 1, "Those are the ones that move.")
-        require(
-            share == 1 or not found,
-            "Yours names tensors in which a part of the numbers changed. One number "
-            "that moves is enough.",
-        )
-        require(
-            found >= set(still),
-            f"{', '.join(sorted(set(still) - found))} stood still, and yours does not "
+            found == still,
+            f"{', '.join(sorted(still - found))} stood still, and yours does not "
             "say so. Weights and biases are tensors alike.",
-        )
-        require(
-            found <= set(still),
-            f"{', '.join(sorted(found - set(still)))} moved, by "
-            f"{far:g} up or down. Ask whether all numbers are exactly the same: sums "
-            "may cancel, and tolerances hide a small step.",
         )
     return (
         "It tells a step that moves everything from one that moves nothing, or only a "
@@ -289,9 +299,8 @@ class _Silent(nn.Module):
         super().__init__()
         self.first, self.last = nn.Linear(16, 6), nn.Linear(6, 3)
         self.idle, self.detach = nn.Linear(2, 2), detach
-        self.tilt = nn.Parameter(
-            torch.zeros(2)
-        )  # its gradient is (g, -g): the sum is 0
+        # its gradient is (g, -g), so that the sum is 0
+        self.tilt = nn.Parameter(torch.zeros(2))
         for tensor in self.parameters():
             nn.init.normal_(tensor, std=0.5, generator=random)
 
@@ -474,6 +483,16 @@ def mended_model(function: Any) -> str:
         not 0.9 < loud.abs().max() <= 1,
         "All outputs lie between -1 and 1. Logits are free to be anything.",
     )
+    # logarithms of probabilities serve as logits; their probabilities have the sum 1
+    require(
+        loud.max() > 0 or torch.allclose(loud.exp().sum(dim=1), torch.ones(400)),
+        "No output is ever above 0. Logits are free to be anything.",
+    )
+    require(
+        not (loud.max() > 10 and loud.min() > -1),
+        "No output is ever far below 0. Logits are free to be anything: what stands "
+        "behind the last layer?",
+    )
     bent = (louder - nothing) - 2 * (logits - nothing)
     require(
         bent.abs().max() > 1e-3 * (logits - nothing).abs().max(),
@@ -519,7 +538,7 @@ def mended_net(network: Any) -> str:
     )
     require(
         isinstance(seen, Tensor),
-        "Every layer gets a gradient. But nothing is kept in self.seen any more, and "
+        "Every layer gets a gradient. But no tensor is kept in self.seen any more, and "
         "the program still wants to draw it.",
     )
     assert seen is not None
