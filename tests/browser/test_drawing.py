@@ -25,8 +25,7 @@ def wait_for_a_seven(notebook, pad, seconds=20):
         assert time.monotonic() < end, answer
 
 
-def clear(notebook, pad):
-    notebook.run_code("pad.clear()")
+def is_clear(notebook, pad):
     pad.locator("table").wait_for(state="detached")
     assert notebook.run_code(ANSWER) == "{}"
 
@@ -36,10 +35,14 @@ def test_a_seven_drawn_with_the_mouse_or_the_keyboard_is_recognised(scratch):
     notebook.run_all()
     assert notebook.errors() == []
     pad = notebook.piece("canvas")
-    clear(notebook, pad)
+    notebook.run_code("pad.clear()")
+    is_clear(notebook, pad)
     notebook.draw(pad.locator("canvas"), SEVEN)
     wait_for_a_seven(notebook, pad)
-    clear(notebook, pad)
+    # not from Python: the pad sends the end of a stroke up to 0.1 s later, and a program
+    # that has cleared it before then finds that end on the pad
+    pad.get_by_role("button", name="Clear").click()
+    is_clear(notebook, pad)
     pad.locator("canvas").focus()
     far = ["Shift+ArrowUp"] * 3 + ["Shift+ArrowLeft"] * 2
     down = ["Shift+ArrowDown"] + ["ArrowLeft"] * 2
