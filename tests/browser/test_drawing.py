@@ -39,8 +39,8 @@ def test_a_seven_drawn_with_the_mouse_or_the_keyboard_is_recognised(scratch):
     is_clear(notebook, pad)
     notebook.draw(pad.locator("canvas"), SEVEN)
     wait_for_a_seven(notebook, pad)
-    # not from Python: the pad sends the end of a stroke up to 0.1 s later, and a program
-    # that has cleared it before then finds that end on the pad
+    # not from Python: the pad sends the end of a stroke up to 0.1 s later, so a program
+    # that has cleared it before finds that end on the pad
     pad.get_by_role("button", name="Clear").click()
     is_clear(notebook, pad)
     pad.locator("canvas").focus()
