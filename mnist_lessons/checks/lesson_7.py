@@ -473,7 +473,7 @@ def mended_model(function: Any) -> str:
     # logarithms of probabilities serve as logits; their probabilities have the sum 1
     are_logs = torch.allclose(loud.exp().sum(dim=1), torch.ones(400))
     require(
-        are_logs or loud.min() < -10 < 10 < loud.max(),
+        are_logs or bool(loud.min() < -10 and loud.max() > 10),
         "With images a thousand times as loud your outputs lie between "
         f"{float(loud.min()):.2g} and {float(loud.max()):.2g}. Logits are free to be "
         "anything: which part of the network squeezes them?",
